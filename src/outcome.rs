@@ -71,6 +71,8 @@ pub enum Reason {
     BreakerOpen,
     /// A body is over `capture.max_body` (an answer's only if the hashes differ), or over `compare.max_decoded`.
     BodyTooLarge,
+    /// The bodies differ, and have none of the places of `compare.only`.
+    NothingSelected,
     /// The answer was no message to wait for: server-sent events, another protocol after an upgrade, or an answer before
     /// the end of its request.
     Streaming,
@@ -89,7 +91,7 @@ pub enum Reason {
 }
 
 /// Every outcome with its value of the label `detail`; empty if it has none.
-const DETAILS: [(Outcome, &str); 26] = [
+const DETAILS: [(Outcome, &str); 27] = [
     (Outcome::Match(Via::Exact), "exact"),
     (Outcome::Match(Via::Rules), "rules"),
     (Outcome::Mismatch(Mark::Plain), ""),
@@ -109,6 +111,10 @@ const DETAILS: [(Outcome, &str); 26] = [
     (Outcome::NotCompared(Reason::OverBudget), "over_budget"),
     (Outcome::NotCompared(Reason::BreakerOpen), "breaker_open"),
     (Outcome::NotCompared(Reason::BodyTooLarge), "body_too_large"),
+    (
+        Outcome::NotCompared(Reason::NothingSelected),
+        "nothing_selected",
+    ),
     (Outcome::NotCompared(Reason::Streaming), "streaming"),
     (Outcome::NotCompared(Reason::Conditional), "conditional"),
     (Outcome::NotCompared(Reason::PrimaryError), "primary_error"),
@@ -122,8 +128,8 @@ const DETAILS: [(Outcome, &str); 26] = [
 
 impl Outcome {
     /// Every outcome once, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 26] = {
-        let mut all = [Self::Transient; 26];
+    pub const ALL: [Self; 27] = {
+        let mut all = [Self::Transient; 27];
         let mut index = 0;
         while index < all.len() {
             all[index] = DETAILS[index].0;

@@ -292,6 +292,12 @@ impl RuleSet {
         self.only
     }
 
+    /// Whether a rule reads texts as documents.
+    pub(crate) fn parses(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| matches!(rule.action, Action::Transform(Transform::Parse(_))))
+    }
+
     /// A hash in 16 hexadecimal digits that changes whenever the effect of the rules of files changes. It is the same
     /// in every version of this program.
     pub fn fingerprint(&self) -> String {

@@ -197,9 +197,9 @@ impl<'c> Bodies<'c> {
     /// Compares bodies of one format.
     fn read(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
         match self.old.reading.format {
-            Format::Json => self.json(Framing::One, findings),
-            Format::Ndjson => self.json(Framing::Lines, findings),
-            Format::JsonSeq => self.json(Framing::Sequence, findings),
+            Format::Json => return self.json(Framing::One, findings),
+            Format::Ndjson => return self.json(Framing::Lines, findings),
+            Format::JsonSeq => return self.json(Framing::Sequence, findings),
             Format::Xml => return self.xml(findings),
             Format::Grpc => return self.messages(findings),
             Format::Form => {
@@ -227,7 +227,7 @@ impl<'c> Bodies<'c> {
         stripped.map_or([old, new], |(old, new)| [old, new])
     }
 
-    fn json(&self, framing: Framing, findings: &mut Findings<'_>) {
+    fn json(&self, framing: Framing, findings: &mut Findings<'_>) -> Result<(), Reason> {
         let max_depth = self.max_depth();
         let [old, new] = self.without_marks();
         let old = Document::read(old, framing, max_depth);
@@ -235,9 +235,8 @@ impl<'c> Bodies<'c> {
             Ok(old) => Document::read_against(new, framing, max_depth, old),
             Err(_) => Document::read(new, framing, max_depth),
         };
-        if let Some(documents) = self.both([old.as_ref(), new.as_ref()], findings) {
-            self.walk(documents, findings);
-        }
+        let documents = self.both([old.as_ref(), new.as_ref()], findings);
+        documents.map_or(Ok(()), |documents| self.walk(documents, findings))
     }
 
     fn xml(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
@@ -259,21 +258,20 @@ impl<'c> Bodies<'c> {
         let max = max_decoded.saturating_mul(MAX_GROWTH);
         let [old, new] = xml::json([&old, &new], max).map_err(|_| Reason::BodyTooLarge)?;
         let documents = [&old, &new].map(|text| Document::parse(text, max_depth));
-        if let Some(documents) = self.both(documents, findings) {
-            self.walk(documents.each_ref(), findings);
-        }
-        Ok(())
+        let documents = self.both(documents, findings);
+        documents.map_or(Ok(()), |both| self.walk(both.each_ref(), findings))
     }
 
-    fn walk(&self, [old, new]: [&Document<'_>; 2], findings: &mut Findings<'_>) {
+    fn walk(&self, both: [&Document<'_>; 2], findings: &mut Findings<'_>) -> Result<(), Reason> {
         let documents = Documents {
-            old,
-            new,
+            old: both[0],
+            new: both[1],
             numbers: self.comparing.options.numbers,
             deadline: self.context.deadline,
         };
         let body = ignoring(findings);
         walk::compare(documents, findings, body);
+        findings.is_selected(both)
     }
 
     /// Both results. If one side is unreadable, that is a difference; if both are, they are compared as plain bodies.

@@ -9,7 +9,7 @@ use crate::{
     outcome::{Reason, Via},
     rules::{Action, Facts, Rule, RuleSet, Subject},
     stack::Stack,
-    value::Difference,
+    value::{Difference, json::Document},
 };
 use jiff::civil::Date;
 use std::collections::HashMap;
@@ -222,6 +222,19 @@ impl<'c> Findings<'c> {
             && let Some(ids) = case.ids()
         {
             self.tables.record(rule, &ids);
+        }
+    }
+
+    /// Whether something of two compared documents was selected, if `compare.only` has left out something that differs.
+    pub(super) fn is_selected(&self, documents: [&Document<'_>; 2]) -> Result<(), Reason> {
+        let account = self.rules.only().and_then(|only| self.uses.get(&only));
+        let leaves_out = account.is_some_and(|account| account.masked > 0);
+        match &self.options.only {
+            // The places may be in texts that rules have read.
+            Some(only) if leaves_out && !self.rules.parses() && !only.selects_any(&documents) => {
+                Err(Reason::NothingSelected)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
     spanned_yaml::{
         ConfigError, ConfigErrors, Cursor, Data, Fields, Form, SIZE, Setting, reference, settings,
     },
-    value::Numbers,
+    value::{Numbers, json::Document},
 };
 use http::HeaderName;
 use serde_json::json;
@@ -76,6 +76,16 @@ impl Only {
     /// The places, in the order in which they were given.
     pub fn places(&self) -> &[Query] {
         &self.0
+    }
+
+    /// Whether one of the places is in one of the documents.
+    pub(super) fn selects_any(&self, documents: &[&Document<'_>]) -> bool {
+        let mut places = self.0.iter();
+        places.any(|place| {
+            documents
+                .iter()
+                .any(|document| !place.select(document).is_empty())
+        })
     }
 
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {

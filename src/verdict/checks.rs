@@ -357,6 +357,7 @@ impl Kind {
                 (Reason::ClientGone, Stack::New)
                 | (
                     Reason::BodyTooLarge
+                    | Reason::NothingSelected
                     | Reason::Streaming
                     | Reason::MemoryFull
                     | Reason::Internal,
@@ -426,9 +427,9 @@ mod tests {
             (primary, Stack::Old),
         ];
         assert_eq!(evidence(&new_fails).checks().error(), Trials::new(3, 3));
-        assert_eq!(evidence(&old_fails).checks().error(), Trials::new(0, 0));
         let unasked = [&new_fails, &old_fails].map(|fails| evidence(fails).checks().unasked);
         assert_eq!(unasked, [1, 0]);
+        assert_eq!(evidence(&old_fails).checks().error(), Trials::new(0, 0));
         assert_eq!(evidence(&old_fails).checks().others, 3);
     }
 

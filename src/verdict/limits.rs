@@ -20,7 +20,7 @@ settings! {
         /// The rate of checks whose differences are noise that is accepted for each route.
         #[setting(default: "0.05", range: "1e-9..1")]
         pub max_noise: f64,
-        /// The rate of checks that could not be compared (too large, streaming, no memory, internal) that is accepted
+        /// The rate of checks that could not be compared (too large, nothing selected, streaming, no memory, internal) that is accepted
         /// for each route.
         #[setting(default: "0.01", range: "1e-9..1")]
         pub max_uncompared: f64,

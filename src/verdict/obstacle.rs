@@ -31,6 +31,9 @@ fn remedy(outcome: Outcome) -> Option<&'static str> {
     };
     match reason {
         Reason::BodyTooLarge => Some("raise capture.max_body or add it to verdict.exempt"),
+        Reason::NothingSelected => {
+            Some("list a place in compare.only that each of its answers has, or use rules")
+        }
         Reason::Streaming => Some("it has no end to wait for: add it to verdict.exempt"),
         Reason::MemoryFull => Some("raise capture.max_total or lower sample.rate"),
         Reason::QueueFull | Reason::Expired => Some("raise new.max_in_flight or lower sample.rate"),

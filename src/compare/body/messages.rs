@@ -38,10 +38,8 @@ impl Bodies<'_> {
             Ok(old) => Document::read_against(&new, Framing::One, max_depth, old),
             Err(_) => Document::parse(&new, max_depth),
         };
-        if let Some(documents) = self.both([old.as_ref(), new.as_ref()], findings) {
-            self.walk(documents, findings);
-        }
-        Ok(())
+        let documents = self.both([old.as_ref(), new.as_ref()], findings);
+        documents.map_or(Ok(()), |documents| self.walk(documents, findings))
     }
 
     /// Compares messages of an unknown type, without their compression.
