@@ -8,6 +8,7 @@ mod clock;
 mod control;
 mod open_files;
 mod recovered;
+mod reflection;
 mod settings_publisher;
 
 use crate::{

@@ -15,6 +15,7 @@ mod noise;
 mod on_demand;
 mod priority;
 mod recheck;
+mod reflection;
 mod replace_primary;
 mod replay;
 mod worker;
@@ -22,6 +23,7 @@ mod worker;
 pub use breaker::Limits;
 pub(crate) use on_demand::{Reread, RereadRequest, Rereader};
 pub(crate) use priority::yield_to_others;
+pub(crate) use reflection::Reflector;
 pub use worker::{Compare, Handles, Parts, Worker};
 
 use crate::{

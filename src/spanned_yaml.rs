@@ -16,7 +16,7 @@ pub(crate) use fault::ConfigError;
 pub use fault::ConfigErrors;
 pub(crate) use fields::{Fields, closest};
 pub(crate) use forms::{
-    NotYet, SHARE, SIZE, definitions, header_values, http_url, is_reachable, matches_glob, number,
+    SHARE, SIZE, definitions, header_values, http_url, is_reachable, matches_glob, number,
     reference,
 };
 pub use node::Node;

@@ -1,7 +1,7 @@
 //! What the modules share, and how each is built from it.
 
 use super::{
-    StartError, clock, open_files::Shares, recovered::Recovered,
+    StartError, clock, open_files::Shares, recovered::Recovered, reflection::Reflecting,
     settings_publisher::SettingsPublisher,
 };
 use crate::{
@@ -216,6 +216,22 @@ impl AppBuilder {
             budget: self.publisher.budget.clone(),
             supplied: recheck::supplied(&self.config),
             turn: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// What asks for descriptors.
+    pub(super) fn reflecting(
+        &self,
+        reflector: shadow::Reflector,
+        running: Arc<Running>,
+    ) -> Reflecting {
+        Reflecting {
+            reflector,
+            running,
+            config: self.publisher.config.reader(),
+            ledger: self.counted.ledger.clone(),
+            budget: self.publisher.budget.clone(),
+            database: self.database.clone(),
         }
     }
 

@@ -108,11 +108,13 @@ async fn start(
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
     let running = shared.running(origin, restored);
+    let reflecting = shared.reflecting(worker.reflector(), running.clone());
     let state = shared.admin_state(running, store, rechecks);
     let admin = shared.serve_admin(state, &mut servers, &control_watch)?;
     shared.push_metrics(&mut servers, &control_watch, &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();
+    shadow.spawn(reflecting.run(shadow_watch.clone()));
     shadow.spawn(worker.run(shadow_watch));
     live.spawn(bound.run(live_watch));
     Ok(Started {

@@ -1,6 +1,6 @@
 //! Restores the figures and settings of the previous process as far as they still fit.
 
-use super::StartError;
+use super::{StartError, reflection};
 use crate::{
     config::{Config, EpochFingerprint, Loaded},
     export,
@@ -35,6 +35,7 @@ impl Recovered {
         export::count_dropped(&gauges);
         let (database, past, kept) = open(&loaded.config, &gauges)?;
         let (loaded, revision, misfit) = again(loaded, kept, &database);
+        let loaded = reflection::recalled(loaded, &database);
         let settings = KeptSettings::new(&database, misfit);
         let config = loaded.config.clone();
         let counted = counted(past, &config, &gauges);

@@ -3,7 +3,8 @@
 
 use crate::{
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Position},
-    value::grpc::Descriptors,
+    stack::Stack,
+    value::grpc::{Descriptors, Reflected, is_edition},
 };
 use prost_reflect::{
     DescriptorPool,
@@ -13,6 +14,7 @@ use prost_reflect::{
 use std::{
     collections::{HashMap, hash_map::Entry},
     fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -36,10 +38,14 @@ struct Files {
     origins: HashMap<String, Option<Arc<str>>>,
 }
 
-/// The descriptors that the configuration names.
+/// The descriptors that the configuration names, and those of the stack that it has asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Described {
+    /// All of them.
     pub(super) descriptors: Descriptors,
+    /// Those of files.
+    listed: Descriptors,
+    reflected: Option<(Stack, Arc<Reflected>)>,
     /// Every listed file and folder, readable or not.
     pub(super) paths: Vec<PathBuf>,
     pub(super) warnings: Vec<ConfigError>,
@@ -234,10 +240,42 @@ impl Described {
         if faults.is_empty()
             && let Some(descriptors) = faults.collect(files.compile())
         {
+            described.listed = descriptors.clone();
             described.descriptors = descriptors;
         }
         described.paths = files.into_paths();
         (described, faults)
+    }
+
+    /// What a stack says about its services, where that is in force.
+    pub(super) fn reflected(&self) -> Option<&Reflected> {
+        self.reflected.as_ref().map(|(_, reflected)| &**reflected)
+    }
+
+    /// Adds what `stack` says to the listed files. Where both define something, the files win.
+    ///
+    /// # Errors
+    /// Descriptors that do not fit together; then nothing has changed.
+    pub(super) fn reflect(&mut self, stack: Stack, found: Arc<Reflected>) -> Result<(), String> {
+        // The crate panics in place of some errors.
+        let extended = catch_unwind(AssertUnwindSafe(|| self.listed.extended(&found.files)));
+        self.descriptors = match extended {
+            Ok(Ok(extended)) => extended,
+            Ok(Err(error)) => return Err(format!("its descriptors do not fit together: {error}")),
+            Err(_) => return Err("its descriptors cannot be read".to_owned()),
+        };
+        self.reflected = Some((stack, found));
+        Ok(())
+    }
+
+    /// Takes over what the stack to be asked has said to `own`.
+    pub(super) fn keep_reflected(&mut self, own: &Self, asked: Option<Stack>) {
+        if let Some((stack, found)) = &own.reflected
+            && asked == Some(*stack)
+            && let Err(why) = self.reflect(*stack, found.clone())
+        {
+            tracing::warn!(why, "descriptors of server reflection do not fit the files");
+        }
     }
 }
 
@@ -254,9 +292,8 @@ fn name(path: &Path) -> &str {
         .unwrap_or_default()
 }
 
-/// Presence, packing and groups depend on an edition in ways that are not read here.
 fn check_syntax(file: &FileDescriptorProto, origin: &Arc<str>) -> Result<(), ConfigError> {
-    if matches!(file.syntax(), "" | "proto2" | "proto3") {
+    if !is_edition(file) {
         return Ok(());
     }
     let message = format!(

@@ -1,5 +1,7 @@
 //! The configuration in force. A patch or a reload changes it as a whole or not at all.
 
+mod reflection;
+
 use super::{
     Config, Loaded, Origin,
     described::change_of,
@@ -12,6 +14,7 @@ use crate::{
     ledger::Gauges,
     settings::{self, By, Refused, Setting, Settings, Source},
     spanned_yaml::{Change, ConfigError, ConfigErrors},
+    stack::Stack,
     transport::Peer,
 };
 use jiff::Timestamp;
@@ -47,6 +50,8 @@ struct State {
     failed: Option<ConfigErrors>,
     /// Fields that need a restart, as of the last reload. Each is logged once.
     needs_restart: Vec<String>,
+    /// Why the last attempt at server reflection has failed, if it has.
+    unreflected: Option<(Stack, String)>,
 }
 
 /// What a reload did.
@@ -85,6 +90,7 @@ impl Running {
                 revision: 1,
                 failed: None,
                 needs_restart: Vec::new(),
+                unreflected: None,
             }),
         }
     }
@@ -238,7 +244,11 @@ impl Running {
         let names = state.needs_restart.join(", ");
         let restart = (!names.is_empty())
             .then(|| format!("changed in the file, and not in force before a restart: {names}"));
-        refused.into_iter().chain(restart).collect()
+        refused
+            .into_iter()
+            .chain(restart)
+            .chain(state.reflection_problem())
+            .collect()
     }
 
     /// Applies a JSON merge patch (RFC 7396) completely or not at all; `null` restores the file's value. The log and
@@ -325,7 +335,9 @@ impl Loaded {
                 reloaded.changed.push(name);
             }
         }
+        let asked = next.config.settings.grpc.reflection;
         let (own, others) = (&self.inputs, &mut next.inputs);
+        others.described.keep_reflected(&own.described, asked);
         let described = [&others.described, &own.described];
         let [next_print, own_print] = described.map(|one| one.descriptors.fingerprint());
         let has_new_descriptors = next_print != own_print;

@@ -78,6 +78,7 @@ impl Config {
             routes: &routes,
             rules,
             descriptors: &inputs.described.descriptors,
+            has_asked: settings.grpc.reflection.is_none() || inputs.described.reflected().is_some(),
         };
         warnings.extend(warnings::of(at, valid));
         let descriptors = &inputs.described.descriptors;

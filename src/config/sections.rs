@@ -9,7 +9,7 @@ use crate::{
     sample::{Reads, Sampling},
     settings::{Capture, Drain, QueueLimits},
     shadow::{Conditional, Recheck},
-    spanned_yaml::{Change, Cursor, Form, NotYet, Setting, reference, settings},
+    spanned_yaml::{Change, Cursor, Form, Setting, reference, settings},
     stack::Stack,
     store,
     transport::{Address, InvalidAddress, ServerFiles, TrustedProxies},
@@ -147,9 +147,10 @@ settings! {
         /// methods that they do not describe are compared as bytes.
         #[setting(default: "[]", form: FILES)]
         pub descriptors: Vec<String>,
-        /// Not available yet.
+        /// The stack that is asked by server reflection what describes its services, in the background. The files of
+        /// `descriptors` win for what they define.
         #[setting]
-        pub reflection: Option<NotYet>,
+        pub reflection: Option<Stack>,
     }
 }
 

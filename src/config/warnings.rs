@@ -21,6 +21,8 @@ pub(super) struct Valid<'c> {
     pub(super) routes: &'c Routes,
     pub(super) rules: &'c RuleSet,
     pub(super) descriptors: &'c Descriptors,
+    /// Whether these are all: server reflection has answered, or nobody asks for it.
+    pub(super) has_asked: bool,
 }
 
 /// All warnings about a configuration; `root` is the whole of it.
@@ -30,6 +32,7 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         routes,
         rules,
         descriptors,
+        has_asked,
     } = valid;
     let mut warnings = Vec::new();
     warnings.extend(too_few_keys(root, settings));
@@ -48,7 +51,7 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
     }
     for (calls, at) in settings.reads.calls().zip(&reads) {
         let grpc = self::at(at, &["grpc"]);
-        warnings.extend(calls.and_then(|calls| of_calls(calls, &grpc, descriptors)));
+        warnings.extend(calls.and_then(|calls| of_calls(calls, &grpc, descriptors, has_asked)));
     }
     warnings.extend(of_routes(root, settings));
     warnings.extend(too_many_routes(root, valid));
@@ -154,14 +157,19 @@ fn unmatched(selector: &Selector, at: &Cursor<'_>) -> Option<ConfigError> {
 }
 
 /// Why calls of gRPC are not compared by field, or not at all.
-fn of_calls(calls: &Calls, at: &Cursor<'_>, descriptors: &Descriptors) -> Option<ConfigError> {
+fn of_calls(
+    calls: &Calls,
+    at: &Cursor<'_>,
+    descriptors: &Descriptors,
+    has_asked: bool,
+) -> Option<ConfigError> {
     let (streams, others): (Vec<_>, Vec<_>) = calls
         .described(descriptors)
         .partition(|(_, call)| call.request.is_stream);
     if streams.is_empty() && others.is_empty() {
-        let message =
-            "no file of grpc.descriptors has such a method, so its messages are compared as bytes";
-        return Some(at.fault(message));
+        let message = "neither grpc.descriptors nor grpc.reflection describes such a method, so its messages are \
+                       compared as bytes";
+        return has_asked.then(|| at.fault(message));
     }
     let mut names: Vec<_> = streams
         .iter()

@@ -21,7 +21,7 @@ use std::{
 };
 
 /// How long an additional request waits for a permit.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads stacks with the same request.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ impl DualReader<'_> {
     }
 
     /// Takes a slot for a request in flight.
-    async fn slot(self) -> Slot {
+    pub(super) async fn slot(self) -> Slot {
         let current = &self.context.handles.settings;
         let max = || current.get().protection.max_in_flight.get();
         self.context.slots.take(max).await

@@ -26,13 +26,15 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The purpose of a read: the value of `x-twinread`.
+/// The purpose of a request: the value of `x-twinread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The first reading of the shadow.
     Shadow,
     /// A later reading of either stack.
     Recheck,
+    /// A question for descriptors.
+    Reflection,
 }
 
 /// Why there is no answer.
@@ -140,6 +142,7 @@ pub(super) fn request(
     let mark = HeaderValue::from_static(match purpose {
         Purpose::Shadow => "shadow",
         Purpose::Recheck => "recheck",
+        Purpose::Reflection => "reflection",
     });
     let state = HeaderValue::try_from(span.state.as_str()).ok();
     let added = [

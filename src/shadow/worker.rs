@@ -12,6 +12,7 @@ use super::{
     guarded_client::GuardedClients,
     noise::KnownNoise,
     on_demand::Rereader,
+    reflection::Reflector,
 };
 use crate::{
     compare::{Answer, Bijections, CompareConfig, Comparison, Context},
@@ -109,6 +110,11 @@ impl Worker {
     /// For reading both stacks on demand.
     pub fn rereader(&self) -> Rereader {
         Rereader::new(&self.context)
+    }
+
+    /// For asking a stack what describes its services.
+    pub(crate) fn reflector(&self) -> Reflector {
+        Reflector::new(&self.context)
     }
 
     /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's

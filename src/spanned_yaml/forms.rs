@@ -34,10 +34,6 @@ pub(crate) const SHARE: Form<f64> = Form {
     schema: |_| reference("share"),
 };
 
-/// The value of a setting whose feature is not built yet. It is rejected by name, never silently accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotYet;
-
 /// A reference to one of the [`definitions`].
 pub(crate) fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
@@ -82,13 +78,6 @@ pub(crate) fn definitions() -> Value {
 }
 
 // === impl Setting ===
-
-impl Setting for NotYet {
-    const FORM: Form<Self> = Form {
-        read: |at, _| Err(at.fault("not available yet").into()),
-        schema: |_| json!({"type": "null"}),
-    };
-}
 
 impl Choice for bool {
     const WORDS: &'static [(&'static str, Self)] = &[("true", true), ("false", false)];

@@ -14,6 +14,7 @@
 mod descriptors;
 mod frames;
 mod metadata;
+mod reflection;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -21,6 +22,7 @@ mod tree;
 pub use descriptors::{Call, Descriptors, MessageType};
 pub use frames::{Unreadable, frames, is_one_message, plain};
 pub use metadata::{Metadata, decoded, http_status, is_document, status, status_name};
+pub(crate) use reflection::{MAX_BYTES, Reflected, Reflection, Unreflected, is_edition};
 pub use tree::{Limits, json};
 
 use super::format::{Format, Reading};

@@ -19,6 +19,7 @@ mod demo;
 mod dual_stack;
 mod layers;
 mod live;
+mod reflection;
 mod report;
 mod report_redaction;
 mod rules_commands;

@@ -4,7 +4,7 @@ use prost_reflect::{
     DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor,
     prost::Message as _,
     prost_types::{
-        DescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+        DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
         field_descriptor_proto::{Label, Type},
     },
 };
@@ -86,6 +86,46 @@ impl Descriptors {
             calls,
             fingerprint,
         })))
+    }
+
+    /// Adds the files that a stack gave. What these descriptors define, by whatever file, stays as it is.
+    pub(crate) fn extended(&self, files: &[FileDescriptorProto]) -> Result<Self, DescriptorError> {
+        let own = &self.0.pool;
+        let mut all: Vec<_> = own.file_descriptor_protos().cloned().collect();
+        let imports: Vec<_> = all.iter().map(|file| file.name().to_owned()).collect();
+        let others = files.iter().cloned();
+        all.extend(others.filter_map(|mut file| {
+            if own.get_file_by_name(file.name()).is_some() {
+                return None;
+            }
+            self.leave_out_own(&mut file);
+            // What is left out may be in any of them.
+            let missing = imports
+                .iter()
+                .filter(|name| !file.dependency.contains(name));
+            let missing: Vec<_> = missing.cloned().collect();
+            file.dependency.extend(missing);
+            Some(file)
+        }));
+        DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file: all })
+            .and_then(Self::new)
+    }
+
+    fn leave_out_own(&self, file: &mut FileDescriptorProto) {
+        let own = &self.0.pool;
+        let package = file.package().to_owned();
+        let full = |name: &str| match &*package {
+            "" => name.to_owned(),
+            package => format!("{package}.{name}"),
+        };
+        file.message_type
+            .retain(|one| own.get_message_by_name(&full(one.name())).is_none());
+        file.enum_type
+            .retain(|one| own.get_enum_by_name(&full(one.name())).is_none());
+        file.service
+            .retain(|one| own.get_service_by_name(&full(one.name())).is_none());
+        file.extension
+            .retain(|one| own.get_extension_by_name(&full(one.name())).is_none());
     }
 
     /// The call with that path: `/package.Service/Method`.

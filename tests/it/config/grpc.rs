@@ -105,7 +105,7 @@ fn each_fault_has_its_place() {
 }
 
 #[test]
-fn empty_folder_is_a_warning_and_reflection_is_refused() {
+fn an_empty_folder_is_a_warning() {
     let folder = Folder::with(&format!("{STACKS}{LISTED}"));
     fs::create_dir(folder.path().join("protos")).unwrap();
     let warnings = folder.load().unwrap().warnings();
@@ -115,10 +115,17 @@ fn empty_folder_is_a_warning_and_reflection_is_refused() {
         warnings.len() == 1 && warnings[0].message.ends_with(expected),
         "{warnings:?}"
     );
-    let folder = Folder::with(&format!("{STACKS}grpc: {{reflection: old}}\n"));
+}
+
+#[test]
+fn reflection_names_a_stack_and_is_waited_for_before_warnings() {
+    let reads = "reads: [{grpc: 'shop.v1.Catalogue/*'}]\n";
+    let with =
+        |stack: &str| Folder::with(&format!("{STACKS}grpc: {{reflection: {stack}}}\n{reads}"));
+    assert_eq!(with("old").load().unwrap().warnings(), []);
     assert_eq!(
-        folder.faults(),
-        "twinread.yaml:3:20: grpc.reflection: not available yet"
+        with("both").faults(),
+        "twinread.yaml:3:20: grpc.reflection: expected old or new, found `both`"
     );
 }
 
@@ -172,7 +179,7 @@ fn calls_that_are_not_compared_by_field_are_warned_of() {
                 "{prefix}16: reads[0].grpc: never sampled, because it takes a stream: shop.v1.Catalogue/Put"
             ),
             format!(
-                "{prefix}47: reads[1].grpc: no file of grpc.descriptors has such a method, so its messages are compared as bytes"
+                "{prefix}47: reads[1].grpc: neither grpc.descriptors nor grpc.reflection describes such a method, so its messages are compared as bytes"
             ),
         ]
     );
