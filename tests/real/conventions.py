@@ -7,6 +7,7 @@ import pathlib
 import threading
 import time
 
+import shop
 from harness import LOCALHOST, Sidecar, stack
 
 HERE = pathlib.Path(__file__).parent
@@ -19,6 +20,9 @@ new: {url: 'http://127.0.0.1:NEW', timeout: 300ms}
 routes: [{name: get-user, path: '/users/{id}', required: true}]
 sample: {rate: 1.0}
 recheck: {after: [50ms], max_per_second: 1000}
+"""
+
+TELEMETRY = """
 telemetry:
   otlp: {endpoint: 'http://127.0.0.1:OTLP', protocol: http/protobuf}
   traced: all
@@ -26,30 +30,49 @@ telemetry:
 
 # Of a client's span, by the conventions.
 REQUIRED = {"http.request.method", "server.address", "server.port", "url.full"}
+REQUIRED_OF_CALLS = {"rpc.system.name", "rpc.method", "rpc.response.status_code", "server.address", "server.port"}
 INTERNAL, CLIENT, ERROR = 1, 3, 2
 
 
 def run(checks, tools, twinread):
-    folder = tools.scratch / "otlp"
-    folder.mkdir(exist_ok=True)
-    for file in folder.iterdir():
-        file.unlink()
+    folder = emptied(tools, "otlp")
     with (
         receiver(folder) as port,
         stack(lambda path: {"name": "Ada"}) as (old, _),
         stack(new_answers) as (new, replays),
     ):
-        configuration = CONFIGURATION
+        configuration = CONFIGURATION + TELEMETRY
         for word, value in {"OLD": old, "NEW": new, "OTLP": port}.items():
             configuration = configuration.replace(word, str(value))
         with Sidecar(tools, twinread, "conventions", configuration) as sidecar:
             for path in ("/users/1?token=abc", "/users/2", "/slow"):
                 sidecar.get(path)
             sidecar.wait_until_quiet(3)
-    ran = tools.run([tools.venv / "python", HERE / "otlp_names.py", folder])
-    found = json.loads(ran.stdout)
+    found = exported(tools, folder)
     check_names(checks, found)
     check_spans(checks, found["spans"], replays)
+    folder = emptied(tools, "otlp-calls")
+    with receiver(folder) as port, shop.serving(tools, "conventions") as ports:
+        words = {**shop.PLAIN, **ports, "OTLP": port}
+        with shop.sidecar_between(tools, twinread, "conventions", words, TELEMETRY) as sidecar:
+            for defect in ("none", "status"):
+                tools.run(shop.command(tools, sidecar.listen, "call", defect))
+            sidecar.wait_until_quiet(2)
+    found = exported(tools, folder)
+    check_names(checks, found)
+    check_calls(checks, found["spans"])
+
+
+def emptied(tools, name):
+    folder = tools.scratch / name
+    folder.mkdir(exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+    return folder
+
+
+def exported(tools, folder):
+    return json.loads(tools.run([tools.venv / "python", HERE / "otlp_names.py", folder]).stdout)
 
 
 def new_answers(path):
@@ -90,6 +113,22 @@ def check_spans(checks, spans, replays):
     carried = {tuple(headers["traceparent"].split("-")[1:3]) for _, headers in replays}
     checks.equal("the new stack received these spans", carried, to_new)
     checks.that("the secret is masked", "abc" not in json.dumps(spans), spans)
+
+
+def check_calls(checks, spans):
+    children = [span for span in spans if span["name"] != "twinread.check"]
+    checks.equal("calls are named by their method", {span["name"] for span in children}, {shop.GET})
+    lacking = [span for span in children if not REQUIRED_OF_CALLS <= span["attributes"].keys()]
+    checks.equal("each call has what the conventions require", lacking, [])
+    names = {(span["attributes"]["rpc.system.name"], span["attributes"]["rpc.method"]) for span in children}
+    checks.equal("system and method", names, {("grpc", shop.GET)})
+    # The call that fails is made again, on both stacks.
+    results = sorted(result(span) for span in children)
+    checks.equal("status codes, with an error if it is not OK", results, [("NOT_FOUND", "NOT_FOUND")] * 2 + [("OK", None)] * 2)
+
+
+def result(span):
+    return span["attributes"]["rpc.response.status_code"], span["attributes"].get("error.type")
 
 
 @contextlib.contextmanager

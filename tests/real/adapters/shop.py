@@ -1,4 +1,6 @@
-"""A grpcio service of shop.proto: shop.py PROTO PORT old|new serves, shop.py PROTO PORT call DEFECT... calls."""
+"""A grpcio service of shop.proto: shop.py PROTO PORT old|new serves, shop.py PROTO PORT call DEFECT... calls.
+
+With the files of a key and a certificate before the defects it speaks TLS."""
 
 import concurrent.futures
 import pathlib
@@ -6,9 +8,12 @@ import sys
 import tempfile
 
 import grpc
+from grpc_reflection.v1alpha import reflection
 from grpc_tools import protoc
 
-proto, port, what, *defects = sys.argv[1:]
+proto, port, what, *more = sys.argv[1:]
+files = [pathlib.Path(each).read_bytes() for each in more if each.startswith("/")]
+defects = [each for each in more if not each.startswith("/")]
 folder = tempfile.TemporaryDirectory()
 text = pathlib.Path(proto).read_text()
 if what == "new":
@@ -92,7 +97,9 @@ class Shop(stubs.ShopServicer):
 
 
 if what == "call":
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    address = f"127.0.0.1:{port}"
+    secure = files and grpc.secure_channel(address, grpc.ssl_channel_credentials(files[1]))
+    with secure or grpc.insecure_channel(address) as channel:
         shop = stubs.ShopStub(channel)
         for defect in defects:
             try:
@@ -105,6 +112,11 @@ if what == "call":
 else:
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
     stubs.add_ShopServicer_to_server(Shop(), server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    services = [pb.DESCRIPTOR.services_by_name["Shop"].full_name, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(services, server)
+    if files:
+        server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([tuple(files)]))
+    else:
+        server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     server.wait_for_termination()
