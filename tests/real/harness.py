@@ -84,10 +84,18 @@ class Tools:
         folders = (self.scratch / "debian" / "root" / "usr/lib", pathlib.Path("/usr/lib"))
         return str(next(found for folder in folders for found in folder.glob("*/faketime/libfaketimeMT.so.1")))
 
+    def wstest(self):
+        return str(self.scratch / "autobahn/wstest")
+
     def run(self, command, **options):
         """Runs a command to its end, within a deadline."""
         options = {"timeout": 120, "capture_output": True, "text": True, **options}
         return subprocess.run(command, env=self.environment, **options)
+
+    def lines(self, command):
+        """What it prints, and how it ends."""
+        ran = self.run([str(part) for part in command])
+        return [*ran.stdout.splitlines(), *(ran.stderr.splitlines() if ran.returncode else ()), f"exit {ran.returncode}"]
 
 
 class Process:
@@ -151,6 +159,19 @@ def wait_for(what, condition, seconds=30):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come within {seconds} s")
         time.sleep(0.05)
+
+
+def certificate(tools):
+    """A certificate of a private authority for this host: the files `CA`, `CERT` and `KEY`."""
+    files = {name: tools.scratch / f"{name.lower()}.pem" for name in ("CA", "CERT", "KEY")}
+    authority = tools.scratch / "authority.pem"
+    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90".split()
+    of_host = ["subjectAltName=DNS:localhost,IP:127.0.0.1", "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature"]
+    signed = ["-CA", files["CA"], "-CAkey", authority, *(part for each in of_host for part in ("-addext", each))]
+    signs = ["-addext", "keyUsage=critical,keyCertSign"]
+    tools.run([*new, "-subj", "/CN=a private authority", "-keyout", authority, "-out", files["CA"], *signs], check=True)
+    tools.run([*new, "-subj", "/CN=localhost", "-keyout", files["KEY"], "-out", files["CERT"], *signed], check=True)
+    return files
 
 
 class Answer:

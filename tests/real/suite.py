@@ -17,6 +17,7 @@ import jsonserver
 import messages
 import openapi
 import postgres
+import rpc
 import scrape
 import shop
 import soak
@@ -27,8 +28,8 @@ from harness import Checks, Tools
 SUITES = {
     suite.__name__: suite.run
     for suite in (
-        differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, soak, messages, shop, etcd,
-        collector, conventions, scrape, openapi, yoga,
+        differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, soak, messages,
+        shop, etcd, rpc, collector, conventions, scrape, openapi, yoga,
     )  # fmt: skip
 }
 
@@ -38,7 +39,7 @@ def main():
     parser.add_argument("--twinread", required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
-    parser.add_argument("--all", action="store_true", help="every size and every fault")
+    parser.add_argument("--all", action="store_true", help="every size, fault and peer")
     arguments = parser.parse_args()
 
     checks = Checks()
@@ -46,7 +47,7 @@ def main():
     for name in arguments.suites or SUITES:
         with checks.suite(name):
             # Only these have more than CI has time for.
-            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak") else {}
+            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc") else {}
             SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)
