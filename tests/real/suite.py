@@ -22,6 +22,7 @@ import scrape
 import shop
 import soak
 import static
+import websocket
 import yoga
 from harness import Checks, Tools
 
@@ -29,7 +30,7 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, soak, messages,
-        shop, etcd, rpc, collector, conventions, scrape, openapi, yoga,
+        shop, etcd, rpc, websocket, collector, conventions, scrape, openapi, yoga,
     )  # fmt: skip
 }
 
@@ -47,7 +48,7 @@ def main():
     for name in arguments.suites or SUITES:
         with checks.suite(name):
             # Only these have more than CI has time for.
-            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc") else {}
+            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc", "websocket") else {}
             SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)
