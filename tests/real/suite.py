@@ -18,6 +18,7 @@ import messages
 import openapi
 import postgres
 import rpc
+import scan
 import scrape
 import shop
 import soak
@@ -30,7 +31,7 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, soak, messages,
-        shop, etcd, rpc, websocket, collector, conventions, scrape, openapi, yoga,
+        shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga,
     )  # fmt: skip
 }
 
