@@ -21,7 +21,7 @@ import rpc
 import scan
 import scrape
 import shop
-import soak
+        import, soak, stacks,
 import static
 import websocket
 import yoga
@@ -30,8 +30,8 @@ from harness import Checks, Tools
 SUITES = {
     suite.__name__: suite.run
     for suite in (
-        differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, soak, messages,
-        shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga,
+        differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, frames, faults, soak,
+        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga,
     )  # fmt: skip
 }
 
@@ -49,7 +49,7 @@ def main():
     for name in arguments.suites or SUITES:
         with checks.suite(name):
             # Only these have more than CI has time for.
-            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc", "websocket") else {}
+            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc", "websocket", "stacks") else {}
             SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)

@@ -39,7 +39,7 @@ class Told:
 
     def __init__(self):
         self.status, self.headers, self.informational, self.trailers = None, [], [], []
-        self.hash, self.length = hashlib.sha256(), 0
+        self.hash, self.length, self.is_over = hashlib.sha256(), 0, False
 
     def add(self, part):
         self.hash.update(part)
@@ -64,14 +64,15 @@ class Http1:
     @classmethod
     def send(cls, port, exchange):
         if isinstance(exchange, Exchange):
-            sent = request(exchange.method, exchange.target, exchange.headers, exchange.body)
-            exchange = Raw(exchange.name, sent)
-        parts = [exchange.parts] if isinstance(exchange.parts, bytes) else exchange.parts
+            body = exchange.body
+            parts = [request(exchange.method, exchange.target, exchange.headers, length=None if body is None else len(body)), body or b""]
+        else:
+            parts = [exchange.parts] if isinstance(exchange.parts, bytes) else exchange.parts
         with socket.create_connection((LOCALHOST, port), SECONDS) as connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 for part in parts:
                     connection.sendall(part)
-                if exchange.half_close:
+                if isinstance(exchange, Raw) and exchange.half_close:
                     connection.shutdown(socket.SHUT_WR)
             try:
                 return cls(connection, parts[0].startswith(b"HEAD ")).answer.told()
@@ -200,11 +201,13 @@ class Http2:
                     self.state.acknowledge_received_data(event.flow_controlled_length, stream)
             case events.TrailersReceived():
                 answer.trailers = list(event.headers)
-            case events.StreamReset():
+            # A server that has said all may reset what the caller still could send (RFC 9113 8.1).
+            case events.StreamReset() if event.error_code or not answer.is_over:
                 raise EOFError(f"the stream was reset: {event.error_code!r}")
             case events.ConnectionTerminated():
                 raise EOFError(f"the connection was ended: {event.error_code!r}")
             case events.StreamEnded():
+                answer.is_over = True
                 return True
         return False
 
@@ -219,11 +222,13 @@ def field(line):
     return name.lower(), value.strip(" \t")
 
 
-def request(method, target, headers=(), body=None):
+def request(method, target, headers=(), body=None, length=None):
+    """A request, or its head alone if only the length of its body is given."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {AUTHORITY}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
+    length = length if body is None else len(body)
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 
