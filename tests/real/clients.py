@@ -73,5 +73,8 @@ def load(checks, tools, sidecar, behind):
     ran = tools.run(["h2load", "--h1", "-n2000", "-c8", url])
     is_clean = "2000 succeeded, 0 failed, 0 errored" in ran.stdout
     checks.that(f"h2load over HTTP/1.1 to HTTP/{behind}", is_clean, ran.stdout + ran.stderr)
+    ran = tools.run(["wrk", "-t1", "-c8", "-d1", url])
+    is_clean = "Requests/sec" in ran.stdout and not re.search("Non-2xx|Socket errors", ran.stdout)
+    checks.that(f"wrk to HTTP/{behind}", is_clean, ran.stdout + ran.stderr)
     ran = tools.run(["nghttp", "-nv", url])
     checks.that(f"nghttp to HTTP/{behind}", re.search(r":status: 200", ran.stdout), ran.stdout + ran.stderr)

@@ -131,8 +131,9 @@ def of_both(is_all):
         for kind in ("size", "stream", "closing"):
             yield Exchange(f"answer of {size} bytes, {kind}", "GET", f"/{kind}/{size}")
         yield Exchange(f"HEAD of {size} bytes", "HEAD", f"/size/{size}")
-    for size in SIZES:
-        yield Exchange(f"request of {size} bytes", "POST", "/hash", body=bytes_of(size))
+    whole = memoryview(bytes_of(LARGE[-1] if is_all else SIZES[-1]))
+    for size in SIZES + (LARGE if is_all else []):
+        yield Exchange(f"request of {size} bytes", "POST", "/hash", body=whole[:size])
     yield Exchange("answer with trailers", "GET", "/trailers", [("te", "trailers")])
     yield Exchange("early hints", "GET", "/hints")
     yield Exchange("events", "GET", "/events")
