@@ -41,6 +41,7 @@ impl SettingsPublisher {
         writes: Writes,
         queue: Queue,
     ) -> Self {
+        config.settings.log.put_level();
         let key = HashKey(rand::random());
         let redactor = Redactor::new(config.settings.redact.clone(), key.clone());
         ledger.declare(config.routes.declared());
@@ -62,6 +63,7 @@ impl SettingsPublisher {
 
     /// Puts `config` in force for the next unit of work. Begins an epoch if checks are no longer comparable.
     pub(super) fn put(&self, config: &Config) {
+        config.settings.log.put_level();
         self.budget.set_limit(config.settings.capture.max_total);
         self.writes.set_window(config.settings.recheck.window());
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -207,7 +207,7 @@ mod tests {
         let expected = "serve_from paused new.timeout new.max_in_flight new.max_per_second \
             new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
             sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \
-            queue.max_length queue.max_age recheck.after recheck.max_per_second redact.values verdict.max_mismatch \
+            queue.max_length queue.max_age recheck.after recheck.max_per_second redact.values log.level verdict.max_mismatch \
             verdict.max_error verdict.max_transient verdict.max_noise verdict.max_uncompared verdict.confidence \
             verdict.min_share verdict.required verdict.exempt verdict.min_coverage verdict.soak verdict.max_gap \
             verdict.max_latency_ratio verdict.change_run";

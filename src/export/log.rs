@@ -5,11 +5,12 @@ use crate::{
     budget::{PAUSE, Paced},
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, Sent},
-    spanned_yaml::{Choice, settings},
+    spanned_yaml::{Change, Choice, settings},
 };
 use std::{
     collections::HashMap,
     io::{self, IsTerminal as _},
+    sync::OnceLock,
     time::Instant,
 };
 use tokio::{
@@ -18,9 +19,11 @@ use tokio::{
 };
 use tracing::Dispatch;
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     filter::LevelFilter,
     fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    reload::{self, Handle},
 };
 
 settings! {
@@ -31,7 +34,7 @@ settings! {
         #[setting(default: "text")]
         pub format: Format,
         /// The least severe level that is logged.
-        #[setting(default: "info")]
+        #[setting(default: "info", change: Change::Runtime)]
         pub level: LevelFilter,
     }
 }
@@ -69,6 +72,9 @@ const OTHERS: &str = "";
 const LEVELS: &str = "twinread::access=info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,opentelemetry-http=off,\
     hyper_util=warn,hyper=warn,h2=warn,tonic=warn,tower=warn";
 
+/// Filters the log of the process.
+static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
+
 // === impl Format ===
 
 impl Choice for Format {
@@ -102,21 +108,34 @@ impl Config {
             Colours::Plain
         };
         let writer = LogWriter::start()?;
-        let dispatch = self.dispatch(colours, move || writer.clone());
-        tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)
+        let (filter, handle) = reload::Layer::new(self.filter());
+        let dispatch = self.dispatch(filter, colours, move || writer.clone());
+        tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)?;
+        let _ = FILTER.set(handle);
+        Ok(())
     }
 
-    /// A log that writes to `writer`.
-    pub fn dispatch<W>(&self, colours: Colours, writer: W) -> Dispatch
+    /// Puts the level in force for the log of the process, if one is installed.
+    pub(crate) fn put_level(&self) {
+        if let Some(filter) = FILTER.get()
+            && let Err(error) = filter.reload(self.filter())
+        {
+            tracing::error!(%error, "the level of the log stays as it was");
+        }
+    }
+
+    fn dispatch<F, W>(&self, filter: F, colours: Colours, writer: W) -> Dispatch
     where
+        F: Layer<Registry> + Send + Sync + 'static,
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
-        let lines = fmt::fmt()
-            .with_env_filter(self.filter())
-            .with_writer(writer);
+        let filtered = Registry::default().with(filter);
+        let lines = fmt::layer().with_writer(writer);
         match self.format {
-            Format::Text => Dispatch::new(lines.with_ansi(colours == Colours::Coloured).finish()),
-            Format::Json => Dispatch::new(lines.json().flatten_event(true).finish()),
+            Format::Text => {
+                Dispatch::new(filtered.with(lines.with_ansi(colours == Colours::Coloured)))
+            }
+            Format::Json => Dispatch::new(filtered.with(lines.json().flatten_event(true))),
         }
     }
 
@@ -255,7 +274,7 @@ mod tests {
     fn written(config: &Config) -> String {
         let page = Page::default();
         let writer = page.clone();
-        let dispatch = config.dispatch(Colours::Plain, move || writer.clone());
+        let dispatch = config.dispatch(config.filter(), Colours::Plain, move || writer.clone());
         tracing::dispatcher::with_default(&dispatch, || {
             tracing::info!(route = "get-user", "shown");
             tracing::debug!("not shown");
@@ -327,7 +346,8 @@ mod tests {
         let mismatch = report(Outcome::Mismatch(Mark::Plain));
         let page = Page::default();
         let writer = page.clone();
-        let dispatch = Config::default().dispatch(Colours::Plain, move || writer.clone());
+        let config = Config::default();
+        let dispatch = config.dispatch(config.filter(), Colours::Plain, move || writer.clone());
         tracing::dispatcher::with_default(&dispatch, || {
             (0..3).for_each(|_| mismatches.log(&mismatch, now));
             mismatches.flush_ended(now + PAUSE / 2);
@@ -416,7 +436,7 @@ mod tests {
             format,
             ..Config::default()
         };
-        let dispatch = config.dispatch(Colours::Plain, move || writer.clone());
+        let dispatch = config.dispatch(config.filter(), Colours::Plain, move || writer.clone());
         mismatches.run().with_subscriber(dispatch).await;
         String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
     }

@@ -4,6 +4,7 @@ use crate::{
     ONE,
     support::{Sidecar, Stack, eventually, printed_wide},
 };
+use rustix::process::Signal;
 use serde_json::json;
 
 fn impaired(sidecar: &Sidecar) -> String {
@@ -99,4 +100,54 @@ fn refused_reload_and_needed_restart_are_shown_until_they_end() {
             .all(|line| **line != json!("") && !line.to_string().contains("restart:")),
         "{shown}"
     );
+}
+
+/// A caller whose request cannot be read causes a line at `debug`.
+fn lines_at_debug(sidecar: &Sidecar) -> usize {
+    let before = sidecar.metric("twinread_live_failures_total", "bad_request");
+    assert_eq!(sidecar.caller().send("NO\r\n\r\n").status, 400);
+    eventually("it is counted", || {
+        let counted = sidecar.metric("twinread_live_failures_total", "bad_request");
+        (counted == before + 1.0).then_some(())
+    });
+    // A line after it, so that it would be there.
+    let revision = sidecar.ask("/v1/settings")["revision"].clone();
+    let paused = sidecar.ask("/v1/settings")["settings"]["paused"]["value"] == true;
+    sidecar.patch(&json!({"paused": !paused}).to_string());
+    eventually("a later line is there", || {
+        let mut changes = sidecar.logged("setting changed").into_iter();
+        changes.find(|change| change["revision"].as_u64() > revision.as_u64())
+    });
+    sidecar.logged("a connection to a caller ended").len()
+}
+
+#[test]
+fn the_level_of_the_log_changes_at_runtime_and_is_kept() {
+    let (old, new) = (Stack::json(ONE), Stack::json(ONE));
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!(
+        "store: {{path: {}}}\n",
+        folder.path().join("evidence.db").display()
+    );
+    let mut first = Sidecar::start(old.addr, new.addr, &store);
+    assert_eq!(lines_at_debug(&first), 0);
+    assert_eq!(first.patch(r#"{"log": {"level": "debug"}}"#).status, 200);
+    assert_eq!(lines_at_debug(&first), 1);
+    assert_eq!(first.patch(r#"{"log": {"level": "loud"}}"#).status, 422);
+    assert_eq!(lines_at_debug(&first), 2);
+    first.signal(Signal::TERM);
+    assert!(first.exited().success());
+
+    let second = Sidecar::start(old.addr, new.addr, &store);
+    assert_eq!(lines_at_debug(&second), 1, "it is kept over a restart");
+    assert_eq!(second.patch(r#"{"log": {"level": null}}"#).status, 200);
+    assert_eq!(lines_at_debug(&second), 1, "the file's is in force");
+    let config = std::fs::read_to_string(second.folder.path().join("twinread.yaml")).unwrap();
+    let config = config.replace("format: json", "format: json, level: debug");
+    write(&second, &config);
+    eventually("the file is read", || {
+        let level = &second.ask("/v1/settings")["settings"]["log.level"];
+        (*level == json!({"value": "debug", "source": "file"})).then_some(())
+    });
+    assert_eq!(lines_at_debug(&second), 2, "the file's new one is in force");
 }
