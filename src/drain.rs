@@ -1,8 +1,13 @@
-//! Signals shutdown to every task, and waits until all have ended.
+//! Signals shutdown to every task, and waits until all have ended. Until then, keeps those alive that must not end.
 //!
 //! A task that must be waited for holds a [`Watch`], and drops it when it ends.
 
-use tokio::sync::{mpsc, watch};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use std::{panic::AssertUnwindSafe, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time,
+};
 
 /// Starts the drain and waits for its end.
 #[derive(Debug)]
@@ -18,6 +23,9 @@ pub struct Watch {
     _held: mpsc::Sender<()>,
 }
 
+/// Between a panic and the next start, so that a task that always panics costs little.
+const PAUSE: Duration = Duration::from_millis(100);
+
 pub fn channel() -> (Signal, Watch) {
     let (draining, watched) = watch::channel(false);
     let (held, ended) = mpsc::channel(1);
@@ -26,6 +34,20 @@ pub fn channel() -> (Signal, Watch) {
         _held: held,
     };
     (Signal { draining, ended }, watch)
+}
+
+/// Runs a task until it ends by itself; starts it again whenever it panics. `run` borrows what must outlive a panic.
+pub(crate) async fn keep_alive<T: Send>(
+    name: &'static str,
+    task: &mut T,
+    run: impl for<'t> Fn(&'t mut T) -> BoxFuture<'t, ()> + Send,
+    panicked: impl Fn() + Send,
+) {
+    while AssertUnwindSafe(run(task)).catch_unwind().await.is_err() {
+        panicked();
+        tracing::error!(task = name, "a task panicked, and is started again");
+        time::sleep(PAUSE).await;
+    }
 }
 
 // === impl Signal ===

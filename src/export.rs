@@ -11,7 +11,7 @@ pub(crate) mod span;
 pub(crate) mod traces;
 
 pub(crate) use delivery::Delivery;
-pub(crate) use log_writer::{count_dropped, flush};
+pub(crate) use log_writer::{count_in, flush};
 pub use otlp::Protocol;
 pub(crate) use otlp::{Invalid, Target};
 pub(crate) use prometheus::GaugeSource;

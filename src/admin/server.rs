@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     config::Running,
-    drain::Watch,
+    drain::{self, Watch},
     ledger::{Gauges, ListenerName},
     transport::{Address, Listener, Peer, Stream, TlsFailure},
 };
 use axum::{Router, body::Body};
+use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -78,8 +79,23 @@ impl Bound {
     }
 
     /// Answers calls until the drain begins, then lets those under way end.
-    pub async fn run(self, mut drain: Watch) {
-        let mut connections = Connections::new(self.connections, self.gauges.clone());
+    pub async fn run(self, drain: Watch) {
+        let connections = Connections::new(self.connections, self.gauges.clone());
+        let mut serving = (self, connections, drain);
+        drain::keep_alive(
+            "admin",
+            &mut serving,
+            |(bound, connections, drain)| bound.accept_all(connections, drain).boxed(),
+            || (),
+        )
+        .await;
+        let (bound, mut connections, _drain) = serving;
+        drop(bound.listener);
+        // Dropping the connections cancels those that have not ended.
+        let _ = time::timeout(END_WITHIN, connections.ended()).await;
+    }
+
+    async fn accept_all(&self, connections: &mut Connections, drain: &mut Watch) {
         loop {
             let accepted = async {
                 connections.make_room().await;
@@ -102,9 +118,6 @@ impl Bound {
                 }
             });
         }
-        drop(self.listener);
-        // Dropping the connections cancels those that have not ended.
-        let _ = time::timeout(END_WITHIN, connections.ended()).await;
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     store::{Counted, Database, Store},
     transport::Address,
 };
+use futures_util::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
 use opentelemetry_sdk::Resource;
 use serde_json::Value;
@@ -196,6 +197,7 @@ impl AppBuilder {
                 reports,
                 writes: self.publisher.writes.clone(),
                 redactor: self.publisher.redactor.reader(),
+                taken: || (),
             },
         })
     }
@@ -276,18 +278,24 @@ impl AppBuilder {
         })?;
         let addr = bound.address().clone();
         servers.spawn(bound.run(drain.clone()));
-        servers.spawn(verdict_history::watch(
+        let judging = (
             self.verdict.clone(),
             history::of_verdict(&self.database),
             drain.clone(),
-        ));
+        );
+        keep_alive(servers, "verdict", judging, |(source, journal, drain)| {
+            verdict_history::watch(source.clone(), journal.clone(), drain.clone()).boxed()
+        });
         let clock = clock::Watch {
             ledger: self.counted.ledger.clone(),
             wall: Clock::new(Timestamp::now),
             database: self.database.clone(),
             gauges: self.gauges.clone(),
         };
-        servers.spawn(clock.run(drain.clone()));
+        let closing = (clock, drain.clone());
+        keep_alive(servers, "clock", closing, |(clock, drain)| {
+            clock.run(drain.clone()).boxed()
+        });
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
         let primary = self.config.settings.serve_from;
         let target = match primary {
@@ -338,6 +346,16 @@ impl AppBuilder {
         }
         Ok(())
     }
+}
+
+/// Spawns a task whose end before the drain nobody would notice.
+fn keep_alive<T: Send + 'static>(
+    servers: &mut JoinSet<()>,
+    name: &'static str,
+    mut task: T,
+    run: impl for<'t> Fn(&'t mut T) -> BoxFuture<'t, ()> + Send + 'static,
+) {
+    servers.spawn(async move { drain::keep_alive(name, &mut task, run, || ()).await });
 }
 
 fn verdict_source(

@@ -31,7 +31,7 @@ const CLOSE: Duration = Duration::from_millis(100);
 
 impl Watch {
     /// Runs until the drain. Checks that end after that are no evidence. A clock set back is reported once.
-    pub(super) async fn run(self, mut drain: drain::Watch) {
+    pub(super) async fn run(&self, mut drain: drain::Watch) {
         let mut ticks = time::interval(CLOSE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -94,7 +94,7 @@ mod tests {
         runtime.block_on(async {
             assert_eq!(watch.set_back(), None);
             let database = watch.database.clone();
-            let running = tokio::spawn(watch.run(drained));
+            let running = tokio::spawn(async move { watch.run(drained).await });
             tokio::task::yield_now().await;
             assert_eq!(gauges.clock_set_back.get(), 0);
             second.store(2_800, Ordering::Relaxed);

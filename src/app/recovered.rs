@@ -32,7 +32,7 @@ impl Recovered {
     /// Opens the store that `loaded` names.
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
-        export::count_dropped(&gauges);
+        export::count_in(&gauges);
         let (database, past, kept) = open(&loaded.config, &gauges)?;
         let (loaded, revision, misfit) = again(loaded, kept, &database);
         let loaded = reflection::recalled(loaded, &database);

@@ -1,6 +1,6 @@
 //! The process's log: the format of lines, and the line for each mismatch.
 
-use super::log_writer::LogWriter;
+use super::log_writer::{LogWriter, log_panics};
 use crate::{
     budget::{PAUSE, Paced},
     outcome::Outcome,
@@ -49,7 +49,7 @@ pub enum Format {
 
 /// Whether lines of text are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colours {
+enum Colours {
     Plain,
     Coloured,
 }
@@ -96,7 +96,7 @@ impl Choice for LevelFilter {
 // === impl Config ===
 
 impl Config {
-    /// Installs the log of the whole process, written to stderr by a thread of its own.
+    /// Installs the log of the whole process, written to stderr by a thread of its own. It has the panics, too.
     ///
     /// # Errors
     /// A log is already set up, or there can be no further thread.
@@ -112,6 +112,7 @@ impl Config {
         let dispatch = self.dispatch(filter, colours, move || writer.clone());
         tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)?;
         let _ = FILTER.set(handle);
+        log_panics();
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 use crate::ledger::{Gauges, Signal};
 use std::{
     io::{self, Write},
+    panic,
     sync::{
         OnceLock,
         mpsc::{self, Receiver, SyncSender, TrySendError},
@@ -32,13 +33,27 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 /// The log of the process.
 static WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// Where dropped lines are counted.
+/// Where dropped lines and panics are counted.
 static GAUGES: OnceLock<Gauges> = OnceLock::new();
 
-/// Counts the lines that are dropped from now on.
-pub(crate) fn count_dropped(gauges: &Gauges) {
+/// Counts the lines that are dropped, and the panics, from now on.
+pub(crate) fn count_in(gauges: &Gauges) {
     // The process has one log, and the gauges of its first sidecar.
     let _ = GAUGES.set(gauges.clone());
+}
+
+/// Logs and counts every panic of the process. A message made at runtime may hold data of callers, so only literal ones
+/// are logged.
+pub(super) fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        if let Some(gauges) = GAUGES.get() {
+            gauges.panics.add(1);
+        }
+        let message = panic.payload().downcast_ref::<&'static str>();
+        let place = panic.location().map(ToString::to_string);
+        let thread = thread::current();
+        tracing::error!(message, place, thread = thread.name(), "a thread panicked");
+    }));
 }
 
 /// Waits until the lines so far are written, or a second.

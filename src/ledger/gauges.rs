@@ -14,6 +14,10 @@ pub type Gauges = Arc<GaugeValues>;
 pub struct GaugeValues {
     pub queue_length: Gauge,
     pub shadow_in_flight: Gauge,
+    /// How often the shadow was started again after a panic.
+    pub shadow_restarts: Gauge,
+    /// Panics of the whole process, caught ones included.
+    pub panics: Gauge,
     /// 1 while the circuit breaker is open.
     pub breaker_open: Gauge,
     /// 1 while the circuit breaker of the control instance is open.

@@ -2,7 +2,8 @@
 //!
 //! A sample leaves the queue only when a slot is free for its check, so that waiting samples are counted and shed in
 //! one place. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
-//! the process drains, it ends after `grace` at the latest, and the remaining samples count as `shutting_down`.
+//! the process drains, it ends after `grace` at the latest, and the remaining samples count as `shutting_down`. A panic
+//! costs it the sample in hand, which counts as `internal`.
 
 use super::{
     Settings,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     compare::{Answer, Bijections, CompareConfig, Comparison, Context},
-    drain::Watch,
+    drain::{self, Watch},
     http_client::Client,
     ledger::{Gauges, Ledger, RuleCounts, Timings},
     outcome::Reason,
@@ -25,6 +26,7 @@ use crate::{
     settings::Current,
 };
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body_util::Full;
 use std::{
     pin::pin,
@@ -61,6 +63,8 @@ pub struct Handles {
     pub reports: Reports,
     pub writes: Writes,
     pub redactor: Current<Redactor>,
+    /// Called for each sample taken from the queue, on the worker's task: a test may panic there.
+    pub taken: fn(),
 }
 
 /// Checks samples until there are no more.
@@ -119,21 +123,30 @@ impl Worker {
 
     /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's
     /// threads, as do the checks.
-    pub async fn run(mut self, drain: Watch) {
+    pub async fn run(self, drain: Watch) {
         let settings = self.context.handles.settings.clone();
+        let gauges = self.context.handles.gauges.clone();
         let mut signal = drain.clone();
-        let drain = Arc::new(drain);
+        let mut serving = (self, Arc::new(drain));
         let over = pin!(async move {
             signal.signaled().await;
             time::sleep(settings.get().drain.grace).await;
         });
+        let served = drain::keep_alive(
+            "shadow",
+            &mut serving,
+            |(worker, drain)| worker.serve(drain).boxed(),
+            || {
+                gauges.shadow_restarts.add(1);
+            },
+        );
         tokio::select! {
             biased;
             () = over => {}
-            () = self.serve(&drain) => {}
+            () = served => {}
         }
-        self.cut().await;
-        drop(drain);
+        let (mut worker, _drain) = serving;
+        worker.cut().await;
     }
 
     async fn serve(&mut self, drain: &Arc<Watch>) {
@@ -179,6 +192,7 @@ impl Worker {
 
     /// Starts the check of a sample, or finishes the sample at once.
     fn begin(&mut self, sample: Box<CapturedRead>, slot: Slot, drain: &Arc<Watch>) {
+        (self.context.handles.taken)();
         let settings = self.context.handles.settings.get();
         match self.context.clients.admit(&sample, &settings) {
             Ok(permit) => {

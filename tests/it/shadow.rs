@@ -405,6 +405,22 @@ async fn a_panic_in_the_comparison_ends_one_check_alone() {
 }
 
 #[tokio::test]
+async fn a_worker_that_panics_is_started_again() {
+    let (old, new) = stacks(json(EQUAL));
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    for panics in 1..=2 {
+        harness::PANICS.set(true);
+        shadow.offer(&Read::new());
+        shadow.offer(&Read::new());
+        shadow.settle().await;
+        assert_eq!(shadow.gauges.shadow_restarts.get(), panics);
+    }
+    let ended = [(MATCH, 2), (not_compared(Reason::Internal), 2)];
+    assert_eq!(shadow.outcomes(), ended);
+    assert_eq!(shadow.end().await.route("GET /x").sampled(), 4);
+}
+
+#[tokio::test]
 async fn ids_that_met_are_remembered_until_the_epoch_ends() {
     let rule = "rules: [{id: ids, why: renumbered, at: $.id, do: {bijection: epoch}}]";
     let files = [("rules.yaml".into(), rule.to_owned())];

@@ -133,6 +133,13 @@ impl Readiness {
                 "the control instance's circuit breaker is open: differences stay unconfirmed";
             impaired.push(detail.to_owned());
         }
+        let panics = self.gauges.panics.get();
+        if panics > 0 {
+            let panics = Counted(panics, "panic");
+            impaired.push(format!(
+                "{panics} since the start: what panicked may work no more, and the log has where"
+            ));
+        }
         for signal in Signal::VARIANTS {
             let dropped = self.gauges.exports_dropped(*signal);
             if dropped > 0 {

@@ -102,6 +102,18 @@ const COUNTERS: &[Family<u64>] = &[
         export_dropped,
     ),
     Family::of(
+        "twinread.shadow.restarts",
+        "{restart}",
+        "How often the shadow was started again after a panic",
+        |sources| alone(sources.gauges.shadow_restarts.get()),
+    ),
+    Family::of(
+        "twinread.panics",
+        "{panic}",
+        "Panics of any thread, those that ended a single check included",
+        |sources| alone(sources.gauges.panics.get()),
+    ),
+    Family::of(
         "twinread.reload.failures",
         "{reload}",
         "Configurations that were refused while running",

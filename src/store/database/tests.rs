@@ -95,6 +95,17 @@ fn a_second_opener_is_refused_while_the_first_lives() {
 }
 
 #[test]
+fn a_write_that_panics_is_lost_alone() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    database.write(1, |_| panic!("as the test wants")).unwrap();
+    put(&database, "one");
+    assert!(database.settle(DEADLINE));
+    assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+    assert_eq!(kinds(&database), ["one"]);
+}
+
+#[test]
 fn a_file_of_several_names_is_one_file() {
     let (folder, path) = scratch();
     let (link, other) = (folder.path().join("link"), folder.path().join("other"));

@@ -12,6 +12,7 @@ use crate::{
 };
 use rusqlite::{Connection, ErrorCode};
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
@@ -211,7 +212,7 @@ impl Writer {
 }
 
 /// Runs one write in a savepoint, so that a write that can never succeed does not fail the others. Such a write is
-/// rolled back and returned as `Ok(Err)`.
+/// rolled back and returned as `Ok(Err)`, as is one that panics.
 ///
 /// # Errors
 /// If the disk fails.
@@ -220,7 +221,12 @@ pub(in crate::store) fn apart(
     write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<rusqlite::Result<()>> {
     to.execute_batch("SAVEPOINT apart")?;
-    let written = write(to);
+    let panicked = |_| {
+        Err(rusqlite::Error::ToSqlConversionFailure(
+            "it panicked".into(),
+        ))
+    };
+    let written = catch_unwind(AssertUnwindSafe(|| write(to))).unwrap_or_else(panicked);
     match &written {
         Ok(()) => to.execute_batch("RELEASE apart")?,
         Err(error) if is_of_the_disk(error) => return written.map(Ok),

@@ -323,6 +323,7 @@ async fn rechecks(
             reports: reports.clone(),
             writes: Writes::new(PATIENCE, gauges),
             redactor: redactor.clone(),
+            taken: || (),
         },
     });
     let rechecks = Rechecks {

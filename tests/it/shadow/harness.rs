@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::Full;
 use std::{
+    cell::Cell,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -71,6 +72,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 // === impl Shadow ===
 
+thread_local! {
+    /// Whether the worker panics at the next sample.
+    pub(crate) static PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Shadow {
     pub(crate) async fn start(old: &Stack, new: &Stack, settings: Settings) -> Self {
         Self::comparing(old, new, settings, bytes_alone).await
@@ -127,6 +133,7 @@ impl Shadow {
                 reports,
                 writes: writes.clone(),
                 redactor,
+                taken: || assert!(!PANICS.take(), "as the test wants"),
             },
         });
         Self {
