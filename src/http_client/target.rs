@@ -59,7 +59,7 @@ pub enum HostPolicy {
 
 impl Target {
     /// The minimum number of header lines accepted in answers, because stacks send more than callers do.
-    pub const MIN_HEADERS: usize = 128;
+    pub const MIN_HEADERS: usize = 256;
 
     /// A stack at `authority` with the configuration's defaults.
     pub fn new(authority: Authority) -> Self {
