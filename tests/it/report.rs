@@ -681,7 +681,7 @@ fn every_metric_has_help_and_a_name_by_the_conventions() {
             assert!(!line.contains("otel_scope"), "{line}");
         }
     }
-    assert_eq!(names.len(), 35, "{names:?}");
+    assert_eq!(names.len(), 37, "{names:?}");
 }
 
 #[test]
