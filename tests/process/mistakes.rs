@@ -106,8 +106,13 @@ fn wrong_rule_path() -> String {
 fn new_stack_down() -> String {
     let sidecar = Sidecar::start(Stack::json(BODY).addr, nobody(), "");
     let mut caller = sidecar.caller();
-    (0..20).for_each(|_| assert_eq!(caller.get("/users/1").status, 200));
-    sidecar.judged(20);
+    let mut read = |count| (0..count).for_each(|_| assert_eq!(caller.get("/users/1").status, 200));
+    read(10);
+    eventually("the circuit breaker opens", || {
+        (sidecar.metric("twinread_breaker_open", "") > 0.0).then_some(())
+    });
+    read(9);
+    sidecar.judged(19);
     status(&sidecar, &[])
 }
 
