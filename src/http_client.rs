@@ -4,6 +4,7 @@
 //! send it again is up to the caller; [`Error::Reset`] carries what is known.
 
 mod client;
+mod connection;
 mod connector;
 mod endpoint;
 mod error;

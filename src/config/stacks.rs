@@ -7,7 +7,7 @@ use crate::{
         Change, ConfigError, Cursor, Form, Setting, header_values, http_url, is_reachable,
         reference, settings,
     },
-    transport::{ClientFiles, ClientTls, HTTP2, unix_path},
+    transport::{ClientFiles, ClientTls, HTTP2, HTTP2_OR_1, unix_path},
 };
 use http::{HeaderName, HeaderValue, uri::Authority};
 use std::{path::PathBuf, time::Duration};
@@ -25,7 +25,7 @@ settings! {
         /// How long a pooled connection may wait for its next request.
         #[setting(default: "60s", range: "1ms..1d")]
         pub idle_timeout: Duration,
-        /// Whether it is spoken to over HTTP/2, which it then has to know: from the first byte, or for an https url by ALPN.
+        /// Whether it is spoken to over HTTP/2 alone, which it then has to know. Without it, a stack with an https url chooses between HTTP/2 and HTTP/1.1 (ALPN).
         #[setting(default: "false")]
         pub http2: bool,
         /// preserve (as the caller sent it), stack (from the url), or a literal host.
@@ -138,12 +138,14 @@ impl Setting for StackUrl {
 }
 
 impl StackUrl {
-    /// `None` without the TLS that the url asks for. With `http2`, TLS offers HTTP/2 alone.
+    /// `None` without the TLS that the url asks for. TLS offers HTTP/2, and without `http2` HTTP/1.1 as well.
     pub(super) fn via(&self, tls: Option<&ClientTls>, http2: bool) -> Option<Via> {
         match &self.scheme {
             Scheme::Http => Some(Via::Tcp),
-            Scheme::Https if http2 => Some(Via::Tls(tls?.speaking(HTTP2))),
-            Scheme::Https => Some(Via::Tls(tls?.clone())),
+            Scheme::Https => {
+                let protocols = if http2 { HTTP2 } else { HTTP2_OR_1 };
+                Some(Via::Tls(tls?.speaking(protocols)))
+            }
             Scheme::Unix(path) => Some(Via::Unix(path.clone())),
         }
     }

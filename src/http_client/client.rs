@@ -2,12 +2,12 @@
 
 use super::{
     Error, Health, PooledBody, Target,
-    connector::connect,
+    connection::Opened,
+    connector::Offer,
     multiplexed::{Multiplexed, StreamSlot},
     pool::{Connection, Lease, Origin, Pool},
     pooled_body::{BrokenBody, Outgoing},
     resolver::Endpoints,
-    writer::{Http1Writer, WriterHandle},
 };
 use crate::{
     ledger::{Bound, Gauges},
@@ -15,21 +15,20 @@ use crate::{
 };
 use bytes::Buf;
 use futures_util::future::Either;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header::UPGRADE};
 use http_body::Body;
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1},
-};
-use hyper_util::rt::TokioIo;
+use hyper::{body::Incoming, client::conn::TrySendError};
 use pin_project_lite::pin_project;
 use std::{
     error::Error as StdError,
     fmt,
     future::{Future, ready},
     num::NonZeroUsize,
-    pin::{Pin, pin},
-    sync::{Arc, OnceLock},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -47,6 +46,9 @@ pub(super) struct Inner<B> {
     pool: Pool<B>,
     pub(super) multiplexed: Multiplexed<B>,
     pub(super) room: Room,
+    /// Whether requests go over HTTP/2: if connections decide, whether the last one did. HTTP/2 comes first, because
+    /// requests then wait for one connection together.
+    pub(super) is_http2: AtomicBool,
 }
 
 /// Limits the open connections.
@@ -71,10 +73,6 @@ pin_project! {
     }
 }
 
-/// Bytes of one read from a stack, and the maximum size of an answer's head. Larger reads are evicted from the
-/// processor's cache before they are written: 256 KiB cost a fifth more with hyper's own 408 KiB. Each connection may
-/// also keep its buffer.
-pub(super) const MAX_READ: usize = 128 << 10;
 /// Connections that one request tries if each of them ends before it is sent.
 const ATTEMPTS: usize = 4;
 
@@ -102,12 +100,18 @@ impl<B> Client<B> {
         let pool = Pool::new(target.idle_timeout);
         Self(Arc::new(Inner {
             endpoints: Endpoints::of(&target, &health),
+            is_http2: AtomicBool::new(target.http2 || target.negotiates()),
             target,
             health,
             pool,
             multiplexed: Multiplexed::new(),
             room,
         }))
+    }
+
+    /// Whether the next request goes over HTTP/2, as far as is known.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.0.is_http2.load(Ordering::Relaxed)
     }
 
     pub fn target(&self) -> &Arc<Target> {
@@ -148,7 +152,7 @@ where
         if let Some(endpoints) = &self.0.endpoints {
             endpoints.keep_current();
         }
-        if self.0.target.http2 {
+        if self.shares(&request) {
             let sent: Boxed<B> = Box::pin(self.clone().share_and_send(request));
             return Either::Right(sent);
         }
@@ -164,23 +168,41 @@ where
     /// # Errors
     /// [`Error`].
     pub async fn send_fresh(&self, request: Request<B>) -> Answer<B> {
-        if self.0.target.http2 {
+        if self.shares(&request) {
             return self.clone().share_and_send(request).await;
         }
         self.clone().connect_and_send(request).await
     }
 
+    /// Whether a request goes over HTTP/2.
+    fn shares(&self, request: &Request<B>) -> bool {
+        let offer = self.offer(request);
+        offer == Offer::All && self.is_http2()
+    }
+
+    /// An upgrade exists over HTTP/1.1 alone.
+    fn offer(&self, request: &Request<B>) -> Offer {
+        if self.0.target.negotiates() && request.headers().contains_key(UPGRADE) {
+            Offer::Http1
+        } else {
+            Offer::All
+        }
+    }
+
     /// Sends on a connection that carries other requests, too.
-    async fn share_and_send(self, request: Request<B>) -> Answer<B> {
-        let (mut parts, mut body) = request.into_parts();
-        self.0.target.prepare_http2(&mut parts);
+    async fn share_and_send(self, mut request: Request<B>) -> Answer<B> {
         for _ in 0..ATTEMPTS {
-            let place = StreamSlot::on(&self).await?;
+            let place = match StreamSlot::on(&self).await {
+                Err(Error::ChoseHttp1) => return self.send_next(request, Origin::Reused).await,
+                place => place?,
+            };
             let origin = place.connection.origin();
+            let (mut parts, body) = request.into_parts();
+            self.0.target.prepare_http2(&mut parts);
             let broken = BrokenBody::default();
             let outgoing = Outgoing::shared(body, broken.clone());
-            let request = Request::from_parts(parts, outgoing);
-            let mut failed = match place.connection.tx().try_send_request(request).await {
+            let prepared = Request::from_parts(parts, outgoing);
+            let mut failed = match place.connection.tx().try_send_request(prepared).await {
                 Ok(answer) => {
                     place.connection.answered();
                     return Ok(answer.map(|body| PooledBody::new(body, Lease::Shared(place))));
@@ -195,16 +217,21 @@ where
                 });
             };
             place.connection.end();
-            let outgoing;
-            (parts, outgoing) = unsent.into_parts();
-            body = outgoing.into_inner();
+            let (mut parts, outgoing) = unsent.into_parts();
+            Target::prepare_http1(&mut parts);
+            request = Request::from_parts(parts, outgoing.into_inner());
         }
         Err(Error::gone())
     }
 
     async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
-        let connection = self.connect().await?;
-        self.exchange(connection, request).await
+        match self.open(self.offer(&request)).await? {
+            Opened::Http1(connection) => self.exchange(connection, request).await,
+            Opened::Http2(connection) => {
+                self.0.multiplexed.add(connection);
+                self.send_next(request, Origin::Reused).await
+            }
+        }
     }
 
     /// Sends at once; the future waits for the answer.
@@ -227,38 +254,6 @@ where
             Origin::Reused => Box::pin(self.send(request)),
             Origin::Fresh => Box::pin(ready(Err(Error::gone()))),
         }
-    }
-
-    async fn connect(&self) -> Result<Connection<B>, Error> {
-        let place = self.0.room.take()?;
-        let (stream, endpoint) = connect(&self.0.target, self.0.endpoints.as_ref()).await?;
-        let handle = Arc::<WriterHandle>::default();
-        let io = TokioIo::new(Http1Writer::new(stream, handle.clone()));
-        let (tx, driver) = http1::Builder::new()
-            .max_buf_size(MAX_READ)
-            .max_headers(self.0.target.max_headers)
-            .handshake(io)
-            .await
-            .map_err(Error::Protocol)?;
-        // The task ends with the connection or its `tx`. The request that waits for an answer receives the error.
-        let tls_end = Arc::<OnceLock<TlsFailure>>::default();
-        let ended = tls_end.clone();
-        tokio::spawn(async move {
-            let _place = place;
-            // Dropping it fails a request that waits, which looks for the cause.
-            let mut driver = pin!(driver.with_upgrades());
-            if let Err(error) = driver.as_mut().await {
-                TlsFailure::found_in(&error).map(|failure| ended.set(failure));
-                tracing::debug!(%error, "connection to a stack ended");
-            }
-        });
-        Ok(Connection {
-            tx,
-            handle,
-            endpoint,
-            origin: Origin::Fresh,
-            tls_end,
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     endpoint::{self, Endpoint},
     resolver::{Endpoints, Resolver},
 };
-use crate::transport::{Stream, TlsFailure};
+use crate::transport::{HTTP1, Stream, TlsFailure};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use std::{
@@ -20,14 +20,22 @@ use tokio::time;
 pub(crate) struct Connector(Arc<Target>);
 
 /// A connection, and where it leads to if that may change.
-type Connected = (Stream, Option<Arc<Endpoint>>);
+pub(super) type Connected = (Stream, Option<Arc<Endpoint>>);
+
+/// The protocols that TLS offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Those of the target.
+    All,
+    Http1,
+}
 
 /// Opens a connection within the target's `connect_timeout`. Its name is looked up for this connection alone.
 ///
 /// # Errors
 /// [`Error`].
 pub(crate) async fn dial(target: &Target) -> Result<Stream, Error> {
-    let (stream, _) = connect(target, None).await?;
+    let (stream, _) = connect(target, None, Offer::All).await?;
     Ok(stream)
 }
 
@@ -38,13 +46,18 @@ pub(crate) async fn dial(target: &Target) -> Result<Stream, Error> {
 pub(super) async fn connect(
     target: &Target,
     endpoints: Option<&Arc<Endpoints>>,
+    offer: Offer,
 ) -> Result<Connected, Error> {
     let limit = target.connect_timeout;
-    let opened = time::timeout(limit, open(target, endpoints)).await;
+    let opened = time::timeout(limit, open(target, endpoints, offer)).await;
     opened.unwrap_or(Err(Error::ConnectTimeout(limit)))
 }
 
-async fn open(target: &Target, endpoints: Option<&Arc<Endpoints>>) -> Result<Connected, Error> {
+async fn open(
+    target: &Target,
+    endpoints: Option<&Arc<Endpoints>>,
+    offer: Offer,
+) -> Result<Connected, Error> {
     if let Via::Unix(path) = &target.via {
         let stream = Stream::connect_unix(path).await.map_err(Error::Connect)?;
         return Ok((stream, None));
@@ -56,7 +69,12 @@ async fn open(target: &Target, endpoints: Option<&Arc<Endpoints>>) -> Result<Con
     let connected = endpoint::connect(found, target.connect_timeout).await;
     let (mut stream, attempt) = connected.map_err(Error::Connect)?;
     if let Via::Tls(tls) = &target.via {
-        stream = match tls.connect(target.host_name(), stream).await {
+        let host = target.host_name();
+        let connected = match offer {
+            Offer::All => tls.connect(host, stream).await,
+            Offer::Http1 => tls.speaking(HTTP1).connect(host, stream).await,
+        };
+        stream = match connected {
             Ok(stream) => stream,
             Err(source) => {
                 attempt.failed();

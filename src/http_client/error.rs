@@ -36,6 +36,9 @@ pub enum Error {
     /// The stack was said to speak HTTP/2 and does not.
     #[error("the stack does not speak HTTP/2")]
     NotHttp2,
+    /// TLS chose HTTP/1.1, and the connection is in the pool. [`Client`](super::Client) sends the request there.
+    #[error("the stack chose HTTP/1.1")]
+    ChoseHttp1,
     /// The stack refused the request without having processed it (RFC 9113 8.7).
     #[error("the stack refused the request")]
     Refused(#[source] hyper::Error),
@@ -95,6 +98,7 @@ impl Error {
             Self::Connect(error) => Self::Connect(copy(error)),
             Self::NoRoom => Self::NoRoom,
             Self::NotHttp2 => Self::NotHttp2,
+            Self::ChoseHttp1 => Self::ChoseHttp1,
             Self::ConnectTimeout(limit) => Self::ConnectTimeout(*limit),
             Self::Tls { failure, source } => Self::Tls {
                 failure: *failure,
@@ -112,7 +116,7 @@ impl Error {
             Self::ConnectTimeout(limit) => Some(NoAnswer::ConnectTimeout(*limit)),
             Self::Tls { failure, .. } => Some(NoAnswer::Tls(*failure)),
             Self::Reset { .. } | Self::Refused(_) => Some(NoAnswer::Reset),
-            Self::Protocol(_) | Self::NotHttp2 => Some(NoAnswer::Protocol),
+            Self::Protocol(_) | Self::NotHttp2 | Self::ChoseHttp1 => Some(NoAnswer::Protocol),
             Self::NoRoom | Self::RequestBody(_) => None,
         }
     }

@@ -4,31 +4,23 @@
 //! with the others that wait. So there are as few connections as the stack's limit of streams allows.
 
 use super::{
-    Client, Error,
-    client::{Inner, MAX_READ},
-    connector::connect as open,
-    endpoint::Endpoint,
-    greeting::Greeting,
-    pool::Origin,
+    Client, Error, connection::Opened, connector::Offer, endpoint::Endpoint, pool::Origin,
     pooled_body::Outgoing,
 };
 use bytes::Buf;
 use http_body::Body;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use socket2::{SockRef, TcpKeepalive};
+use hyper::client::conn::http2::SendRequest;
 use std::{
     error::Error as StdError,
     fmt,
-    future::{Future as _, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
-use tokio::{sync::Notify, time};
+use tokio::sync::Notify;
 
 /// The connections of one client.
 pub(super) struct Multiplexed<B> {
@@ -75,20 +67,7 @@ pub(super) struct StreamSlot<B> {
 struct Waiting<'c, B>(&'c Client<B>);
 
 /// More requests at once use another connection, whatever the stack allows.
-const MAX_STREAMS: usize = 100;
-/// hyper's initial value, until the stack's SETTINGS arrive.
-const UNKNOWN: usize = MAX_STREAMS + 1;
-/// Bytes of an answer that a stack may send ahead. What a caller does not take is kept, so this bounds memory.
-const WINDOW: u32 = 256 << 10;
-/// Bytes of a request's body that are ahead of what the stack takes.
-const AHEAD: usize = 128 << 10;
-/// On an idle connection, a stack that vanished silently is noticed after this and three times [`PROBE`]. The system
-/// asks, because servers of gRPC punish pings.
-const SILENCE: Duration = Duration::from_secs(30);
-/// On a busy connection, it is noticed once it has acknowledged nothing for this long (RFC 5482): the system sends no
-/// probes then.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-const PROBE: Duration = Duration::from_secs(10);
+pub(super) const MAX_STREAMS: usize = 100;
 
 // === impl Multiplexed ===
 
@@ -105,6 +84,12 @@ impl<B> Multiplexed<B> {
             }),
             changed: Notify::new(),
         }
+    }
+
+    /// Takes a connection that was opened for HTTP/1.1.
+    pub(super) fn add(&self, connection: Shared<B>) {
+        self.lock().connections.push(Arc::new(connection));
+        self.changed.notify_waiters();
     }
 
     /// Closes connections that were idle for too long, and forgets those that the stack closed or whose endpoint is gone.
@@ -162,6 +147,23 @@ impl<B> State<B> {
 // === impl Shared ===
 
 impl<B> Shared<B> {
+    /// `streams`: how many the stack allows.
+    pub(super) fn new(
+        tx: SendRequest<Outgoing<B>>,
+        endpoint: Option<Arc<Endpoint>>,
+        streams: Arc<AtomicUsize>,
+    ) -> Self {
+        Self {
+            tx,
+            endpoint,
+            taken: AtomicUsize::new(0),
+            streams,
+            has_answered: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
+            since: Mutex::new(Instant::now()),
+        }
+    }
+
     fn is_open(&self) -> bool {
         !self.tx.is_closed() && !self.is_ending.load(Ordering::Relaxed) && !self.is_gone()
     }
@@ -308,7 +310,16 @@ where
     B::Data: Buf + Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let dialed = connect(&client.0).await;
+    let dialed = match client.open(Offer::All).await {
+        Ok(Opened::Http2(connection)) => Ok(connection),
+        Ok(Opened::Http1(mut connection)) => {
+            // If it is over by then, the next request finds out.
+            let _ = connection.tx.ready().await;
+            client.check_in(connection);
+            Err(Error::ChoseHttp1)
+        }
+        Err(failure) => Err(failure),
+    };
     let multiplexed = &client.0.multiplexed;
     let mut state = multiplexed.lock();
     state.dialing -= 1;
@@ -321,67 +332,4 @@ where
     }
     drop(state);
     multiplexed.changed.notify_waiters();
-}
-
-async fn connect<B>(client: &Inner<B>) -> Result<Shared<B>, Error>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Buf + Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    let place = client.room.take()?;
-    let limit = client.target.connect_timeout;
-    let (stream, endpoint) = open(&client.target, client.endpoints.as_ref()).await?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(SILENCE)
-        .with_interval(PROBE)
-        .with_retries(3);
-    // A unix socket has none, and needs none.
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-    let (stream, greeting) = Greeting::new(stream);
-    let (tx, mut driver) = http2::Builder::new(TokioExecutor::new())
-        .initial_stream_window_size(WINDOW)
-        // Streams whose answers nobody takes must not hold back the others.
-        .initial_connection_window_size(WINDOW * MAX_STREAMS as u32)
-        .max_header_list_size(MAX_READ as u32)
-        .max_send_buf_size(AHEAD)
-        .initial_max_send_streams(UNKNOWN)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(Error::Protocol)?;
-    let greeted = time::timeout(limit, greeting).await;
-    let greeted = greeted.map_err(|_| Error::ConnectTimeout(limit))?;
-    let greeted = greeted.map_err(|_| Error::gone())?;
-    let greeted = greeted.map_err(|failure| Error::Tls {
-        failure,
-        source: Box::new(Error::gone()),
-    })?;
-    let greeted = greeted.ok_or(Error::NotHttp2)?;
-    let streams = Arc::new(AtomicUsize::new(greeted));
-    let allowed = streams.clone();
-    // The task ends with the connection, or once `tx` is gone and the last stream has ended.
-    tokio::spawn(async move {
-        let _place = place;
-        let driven = poll_fn(|cx| {
-            let polled = Pin::new(&mut driver).poll(cx);
-            let streams = driver.current_max_send_streams();
-            if streams != UNKNOWN {
-                allowed.store(streams, Ordering::Relaxed);
-            }
-            polled
-        });
-        if let Err(error) = driven.await {
-            tracing::debug!(%error, "connection to a stack ended");
-        }
-    });
-    Ok(Shared {
-        tx,
-        endpoint,
-        taken: AtomicUsize::new(0),
-        streams,
-        has_answered: AtomicBool::new(false),
-        is_ending: AtomicBool::new(false),
-        since: Mutex::new(Instant::now()),
-    })
 }

@@ -32,7 +32,7 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
-    /// Whether it is spoken to over HTTP/2, which it must know.
+    /// Whether it is spoken to over HTTP/2 alone, which it must know.
     pub http2: bool,
 }
 
@@ -105,6 +105,11 @@ impl Target {
         host.trim_start_matches('[').trim_end_matches(']')
     }
 
+    /// Whether each connection decides between HTTP/1.1 and HTTP/2.
+    pub(super) fn negotiates(&self) -> bool {
+        !self.http2 && matches!(self.via, Via::Tls(_))
+    }
+
     /// Takes the certificates of `next` for new connections.
     pub fn adopt(&self, next: &Self) {
         if let (Via::Tls(own), Via::Tls(next)) = (&self.via, &next.via) {
@@ -152,6 +157,17 @@ impl Target {
         uri.authority = Some(authority);
         parts.uri = Uri::from_parts(uri).expect("an authority and a path must be a uri");
         parts.version = Version::HTTP_2;
+    }
+
+    /// Undoes [`prepare_http2`](Self::prepare_http2).
+    pub(super) fn prepare_http1(parts: &mut Parts) {
+        let mut uri = mem::take(&mut parts.uri).into_parts();
+        uri.scheme = None;
+        if let Some(authority) = uri.authority.take() {
+            parts.headers.insert(HOST, value(&authority));
+        }
+        parts.uri = Uri::from_parts(uri).expect("a path must be a uri");
+        parts.version = Version::HTTP_11;
     }
 
     /// Rewrites the request target, and returns its authority if it was in absolute form.
@@ -269,6 +285,19 @@ mod tests {
             let mut target = stack();
             target.host = policy;
             assert_eq!(prepared(&target, uri, host).headers[HOST], expected);
+        }
+    }
+
+    #[test]
+    fn what_http2_changes_can_be_undone() {
+        for uri in ["/a%20b?x=1", "*"] {
+            let target = stack();
+            let before = prepared(&target, uri, Some("caller:1"));
+            let mut parts = before.clone();
+            target.prepare_http2(&mut parts);
+            Target::prepare_http1(&mut parts);
+            assert_eq!((&parts.uri, parts.version), (&before.uri, before.version));
+            assert_eq!(parts.headers, before.headers);
         }
     }
 

@@ -121,7 +121,7 @@ impl Forward {
         let primary = call.live.serve_from;
         let client = &stacks.clients[primary as usize];
         let (mut request, pending) = Pending::of(call, client.target());
-        let again = replayable(&request, client.target().http2);
+        let again = replayable(&request, client.is_http2());
         pending.inform(&mut request);
         let sent = Instant::now();
         // `send` starts before the future is created, so that the future does not hold the request.

@@ -1,5 +1,6 @@
 //! One connection, of any kind.
 
+use super::HTTP2;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use rustls::ConnectionCommon;
 use socket2::SockRef;
@@ -47,6 +48,14 @@ impl Stream {
     /// Those of the system.
     pub(crate) async fn connect_unix(path: &Path) -> io::Result<Self> {
         Ok(Self::Unix(UnixStream::connect(path).await?))
+    }
+
+    /// Whether HTTP/2 was chosen in the handshake (ALPN).
+    pub(crate) fn is_http2(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(HTTP2[0]),
+            Self::Tcp(_) | Self::Unix(_) => false,
+        }
     }
 
     /// Sends small writes at once.

@@ -2,6 +2,7 @@
 
 mod failures;
 mod files;
+mod negotiation;
 mod reload;
 
 use crate::support::{
@@ -13,7 +14,7 @@ use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::ClientConfig;
+use rustls::{ClientConfig, ServerConfig};
 use std::{net::SocketAddr, path::Path};
 use tempfile::TempDir;
 use twinread::testing::app::App;
@@ -58,6 +59,16 @@ impl World {
     fn start(&self, more: &str) -> App {
         let [old, new] = &self.fronts;
         self.between(old.addr, new.addr, more)
+    }
+
+    /// A server that knows these protocols.
+    fn offering(&self, protocols: &[&str]) -> ServerConfig {
+        let mut server = self.own.server();
+        server.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        server
     }
 
     fn between(&self, old: SocketAddr, new: SocketAddr, more: &str) -> App {
@@ -177,10 +188,12 @@ async fn a_stack_agrees_to_http2_in_the_handshake_or_is_refused() {
         body.send_data(BODY.into(), true).unwrap();
     })
     .await;
-    let mut server = world.own.server();
-    server.alpn_protocols = vec![b"h2".to_vec()];
-    let front = Front::start(server, new.addr).await;
-    for (http2, status) in [("true", 200), ("false", 502)] {
+    for (offered, http2, status) in [
+        ("h2", "true", 200),
+        ("h2", "false", 200),
+        ("http/1.1", "true", 502),
+    ] {
+        let front = Front::start(world.offering(&[offered]), new.addr).await;
         let text = format!(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nnew: {{url: 'http://{}'}}\n\
              old: {{url: 'https://{}', http2: {http2}, tls: {{ca: ca.pem}}}}\n",

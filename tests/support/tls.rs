@@ -20,6 +20,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
@@ -38,6 +39,7 @@ pub(crate) struct Issued {
 pub(crate) struct Front {
     pub(crate) addr: SocketAddr,
     seen: Arc<Mutex<Vec<Handshake>>>,
+    config: watch::Sender<Arc<ServerConfig>>,
     accepting: JoinHandle<()>,
 }
 
@@ -159,17 +161,27 @@ impl Issued {
 
 impl Front {
     pub(crate) async fn start(config: ServerConfig, stack: SocketAddr) -> Self {
+        Self::choosing(config, [stack; 2]).await
+    }
+
+    /// Passes connections on to the first stack if they chose HTTP/2, else to the second.
+    pub(crate) async fn choosing(config: ServerConfig, [http2, http1]: [SocketAddr; 2]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (config, current) = watch::channel(Arc::new(config));
         let seen = Arc::<Mutex<Vec<Handshake>>>::default();
         let noted = seen.clone();
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, noted) = (acceptor.clone(), noted.clone());
+                let (mut current, noted) = (current.clone(), noted.clone());
                 connections.spawn(async move {
-                    let mut caller = match acceptor.accept(stream).into_fallible().await {
+                    let config = current.borrow_and_update().clone();
+                    let mut caller = match TlsAcceptor::from(config)
+                        .accept(stream)
+                        .into_fallible()
+                        .await
+                    {
                         Ok(caller) => caller,
                         Err((_, mut stream)) => {
                             // A reset could overtake the alert.
@@ -182,16 +194,27 @@ impl Front {
                         name: session.server_name().map(str::to_owned),
                         is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
                     });
+                    let is_http2 = session.alpn_protocol() == Some(b"h2");
+                    let stack = if is_http2 { http2 } else { http1 };
                     let mut stack = TcpStream::connect(stack).await.unwrap();
-                    let _ = copy_bidirectional(&mut caller, &mut stack).await;
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut caller, &mut stack) => {}
+                        _ = current.changed() => {}
+                    }
                 });
             }
         });
         Self {
             addr,
             seen,
+            config,
             accepting,
         }
+    }
+
+    /// Ends every connection, and shows this from then on.
+    pub(crate) fn becomes(&self, config: ServerConfig) {
+        self.config.send_replace(Arc::new(config));
     }
 
     pub(crate) fn handshakes(&self) -> Vec<Handshake> {
