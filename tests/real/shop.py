@@ -5,7 +5,7 @@ Once by the file that describes it, and once over TLS by server reflection alone
 import contextlib
 
 from exchanges import HERE
-from harness import Process, Sidecar, free_port, wait_for
+from harness import Process, Sidecar, call, free_port, wait_for
 
 PROTO = HERE / "grpc/shop.proto"
 
@@ -60,7 +60,7 @@ def run(checks, tools, twinread):
 
 def find_all(checks, tools, twinread, name, words, tls=()):
     with serving(tools, name, *tls) as ports, sidecar_between(tools, twinread, name, {**words, **ports}) as sidecar:
-        wait_for("descriptors", lambda: not any("reflection" in each for each in sidecar.ask("/readyz")["impaired"]))
+        wait_for("descriptors", lambda: "reflection" not in call(sidecar.admin, "GET", "/readyz").body.decode())
         known, sampled = set(), 0
         for defect, expected in PLANTED.items():
             straight = tools.run(command(tools, ports["OLD"], "call", *tls, defect)).stdout
