@@ -161,11 +161,12 @@ def wait_for(what, condition, seconds=30):
         time.sleep(0.05)
 
 
-def certificate(tools):
-    """A certificate of a private authority for this host: the files `CA`, `CERT` and `KEY`."""
-    files = {name: tools.scratch / f"{name.lower()}.pem" for name in ("CA", "CERT", "KEY")}
-    authority = tools.scratch / "authority.pem"
-    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90".split()
+def certificate(tools, name="", since=None):
+    """A certificate of a private authority for this host: the files `CA`, `CERT` and `KEY`; `since` makes it an old one, for any clock."""
+    files = {each: tools.scratch / f"{name}{each.lower()}.pem" for each in ("CA", "CERT", "KEY")}
+    authority = tools.scratch / f"{name}authority.pem"
+    clock = ["env", f"LD_PRELOAD={tools.faketime()}", f"FAKETIME={since}"] if since else []
+    new = [*clock, *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days".split(), "60000" if since else "90"]
     of_host = ["subjectAltName=DNS:localhost,IP:127.0.0.1", "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature"]
     signed = ["-CA", files["CA"], "-CAkey", authority, *(part for each in of_host for part in ("-addext", each))]
     signs = ["-addext", "keyUsage=critical,keyCertSign"]

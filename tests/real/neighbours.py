@@ -8,7 +8,7 @@ import pathlib
 import threading
 import time
 
-from harness import LOCALHOST, Process, Sidecar, free_port, wait_for
+from harness import LOCALHOST, Process, Sidecar, certificate, free_port, wait_for
 
 HERE = pathlib.Path(__file__).parent
 
@@ -22,8 +22,8 @@ allow_same_stack: true
 listen_tls: SERVING
 limits: {head_timeout: 2s}
 old: {url: 'OLD', http2: HTTP2TRUSTING}
-new: {url: 'NEW', http2: HTTP2TRUSTING, timeout: 1s, max_per_second: 10000, breaker: {failures: 10, cool_down: 1s}}
-sample: {rate: 1.0, max_per_second: 100}
+new: {url: 'NEW', http2: HTTP2TRUSTING, timeout: 3s, max_in_flight: 8, breaker: {failures: 10, cool_down: 1s}}
+sample: {rate: 1.0, max_per_second: 50}
 recheck: {after: [20ms]}
 queue: {max_age: 5s}
 store: {path: STORE}
@@ -34,29 +34,7 @@ telemetry: {otlp: {endpoint: 'COLLECTOR', protocol: PROTOCOLTRUSTING, timeout: 1
 FLAP = 0.15
 
 #: Valid at any time that a clock in these suites shows.
-ISSUED, DAYS = "@1971-01-01 00:00:00", "60000"
-
-
-class Authority:
-    """A certificate for this host, and the authority that issued it."""
-
-    def __init__(self, tools, name):
-        folder = tools.scratch / f"authority-{name}"
-        self.ca, self.certificate, self.key = folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
-        if self.certificate.exists():
-            return
-        folder.mkdir(exist_ok=True)
-        (folder / "openssl.cnf").write_text("[req]\ndistinguished_name = dn\n[dn]\n[ca]\nbasicConstraints = critical, CA:TRUE\n")
-        (folder / "names").write_text(f"subjectAltName = IP:{LOCALHOST}\nbasicConstraints = CA:FALSE\n")
-        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-config", folder / "openssl.cnf"]
-        for arguments in (
-            ["req", "-x509", "-extensions", "ca", "-subj", f"/CN={name}", *new_key, "-keyout", folder / "ca.key", "-out", self.ca, "-days", DAYS],
-            ["req", "-subj", "/CN=stack", *new_key, "-keyout", self.key, "-out", folder / "request.pem"],
-            ["x509", "-req", "-in", folder / "request.pem", "-CA", self.ca, "-CAkey", folder / "ca.key", "-set_serial", "1",
-             "-extfile", folder / "names", "-out", self.certificate, "-days", DAYS],
-        ):  # fmt: skip
-            command = ["env", f"LD_PRELOAD={tools.faketime()}", f"FAKETIME={ISSUED}", "openssl", *map(str, arguments)]
-            tools.run(command, check=True)
+ISSUED = "@1971-01-01 00:00:00"
 
 
 class Stacks:
@@ -64,13 +42,15 @@ class Stacks:
 
     def __init__(self, running, tools, version):
         self.tools, self.version = tools, version
-        self.authority = Authority(tools, "trusted") if version == "tls" else None
-        self.old, self.new = (self.start(running, name, self.authority) for name in ("old", "new"))
-        self.impostor = self.start(running, "impostor", Authority(tools, "unknown")) if version == "tls" else None
+        self.certificate, self.impostor = {}, None
+        if version == "tls":
+            self.certificate = certificate(tools, "trusted-", ISSUED)
+            self.impostor = self.start(running, "impostor", certificate(tools, "unknown-", ISSUED))
+        self.old, self.new = (self.start(running, name, self.certificate) for name in ("old", "new"))
 
-    def start(self, running, name, authority):
+    def start(self, running, name, certificate):
         port = free_port()
-        files = [authority.certificate, authority.key] if authority else []
+        files = [certificate[each] for each in ("CERT", "KEY") if certificate]
         command = ["node", HERE / "adapters/exchange.mjs", port, 1 if self.version == "1" else 2, *files]
         running.enter_context(Process(self.tools, f"stack-{name}-{self.version}", command)).wait_for_port(port)
         return port
@@ -78,15 +58,15 @@ class Stacks:
     def sidecar(self, twinread, name, ports=None, more="", prefix=()):
         """A sidecar in front of them; `ports` says where `old`, `new` or `collector` is instead."""
         ports = {"old": self.old, "new": self.new, "collector": self.new, **(ports or {})}
-        url = f"{'https' if self.authority else 'http'}://{LOCALHOST}:"
+        url = f"{'https' if self.certificate else 'http'}://{LOCALHOST}:"
         words = {name.upper(): f"{url}{port}" for name, port in ports.items()}
         words["STORE"] = str(self.tools.scratch / f"{name}.db")
         words["PROTOCOL"] = "http/protobuf" if self.version == "1" else "grpc"
         words["HTTP2"] = str(self.version == "2").lower()
         words["TRUSTING"], words["SERVING"] = "", "null"
-        if self.authority:
-            words["TRUSTING"] = f", tls: {{ca: '{self.authority.ca}'}}"
-            words["SERVING"] = f"{{cert: '{self.authority.certificate}', key: '{self.authority.key}'}}"
+        if self.certificate:
+            words["TRUSTING"] = f", tls: {{ca: '{self.certificate['CA']}'}}"
+            words["SERVING"] = f"{{cert: '{self.certificate['CERT']}', key: '{self.certificate['KEY']}'}}"
         for suffix in ("", "-wal", "-shm"):
             pathlib.Path(words["STORE"] + suffix).unlink(missing_ok=True)
         configuration = CONFIGURATION
