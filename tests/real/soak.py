@@ -96,10 +96,10 @@ class Soak:
     def __init__(self, sidecar, faults, seconds):
         self.sidecar, self.faults, self.seconds = sidecar, faults, seconds
         self.memory, self.files = [], []
-        self.changes, self.failed_over = 0, 0
+        self.changes, self.broke, self.lasted = 0, 0, 0.0
 
     def run(self):
-        span = self.seconds / 4 / len(self.faults) / 2
+        began, span = time.monotonic(), self.seconds / 4 / len(self.faults) / 2
         for _ in range(4):
             self.memory.append([])
             self.files.append([])
@@ -107,7 +107,8 @@ class Soak:
                 with subject.broken(types.SimpleNamespace(sidecar=self.sidecar, mode=mode)):
                     self.go_on(span)
                 self.go_on(span)
-                self.failed_over += 1
+                self.broke += 1
+        self.lasted = time.monotonic() - began
 
     def go_on(self, seconds):
         until = time.monotonic() + seconds
@@ -150,11 +151,11 @@ def look_at_checks(checks, sidecar):
 
 def table(soak, saturation, answers, outcomes):
     rows = {
-        "minutes": f"{soak.seconds / 60:g}",
+        "minutes": f"{soak.lasted / 60:.1f}",
         "saturation, answers a second": f"{saturation:.0f}",
-        "asked for a second": f"{len(answers) / soak.seconds:.0f}",
+        "answers a second": f"{len(answers) / soak.lasted:.0f}",
         "p50, p99, slowest, ms": ", ".join(f"{1e3 * percentile(answers, share):.1f}" for share in (0.5, 0.99, 1)),
-        "faults, changes of settings": f"{soak.failed_over}, {soak.changes}",
+        "faults, changes of settings": f"{soak.broke}, {soak.changes}",
         "memory by quarter (median), MB": ", ".join(f"{statistics.median(each) / 1e6:.1f}" for each in soak.memory),
         "memory, most, MB": f"{max(map(max, soak.memory)) / 1e6:.1f}",
         "descriptors by quarter (median)": ", ".join(f"{statistics.median(each):.0f}" for each in soak.files),
