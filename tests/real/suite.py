@@ -21,7 +21,8 @@ import rpc
 import scan
 import scrape
 import shop
-        import, soak, stacks,
+import soak
+import stacks
 import static
 import websocket
 import yoga
