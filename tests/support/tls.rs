@@ -194,7 +194,7 @@ impl Front {
                         name: session.server_name().map(str::to_owned),
                         is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
                     });
-                    let is_http2 = session.alpn_protocol() == Some(b"h2");
+                    let is_http2 = session.alpn_protocol() == Some(&b"h2"[..]);
                     let stack = if is_http2 { http2 } else { http1 };
                     let mut stack = TcpStream::connect(stack).await.unwrap();
                     tokio::select! {
