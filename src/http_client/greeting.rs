@@ -73,15 +73,14 @@ fn streams(begun: &[u8]) -> Option<Option<usize>> {
         return Some(None);
     }
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-    let (settings, _) = rest.as_chunks::<6>();
-    let mut settings = settings.iter().take(length / 6);
-    let is_whole = rest.len() >= length;
+    let (settings, _) = rest.get(..length)?.as_chunks::<6>();
+    // Of repeated ones the last counts (RFC 9113 6.5.3).
+    let mut settings = settings.iter().rev();
     let limit =
         settings.find(|[one, two, ..]| u16::from_be_bytes([*one, *two]) == MAX_CONCURRENT_STREAMS);
-    match limit {
-        Some([_, _, value @ ..]) => Some(Some(u32::from_be_bytes(*value) as usize)),
-        None => is_whole.then_some(Some(usize::MAX)),
-    }
+    Some(Some(limit.map_or(usize::MAX, |[_, _, value @ ..]| {
+        u32::from_be_bytes(*value) as usize
+    })))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
@@ -138,14 +137,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_known_once_it_has_come() {
+    fn of_repeated_limits_the_last_counts() {
         let frame = [
-            0, 0, 18, 4, 0, 0, 0, 0, 0, // three settings
+            0, 0, 24, 4, 0, 0, 0, 0, 0, // four settings
             0, 1, 0, 0, 0, 3, // a table of that size
-            0, 3, 0, 0, 1, 2, // streams
+            0, 3, 0, 0, 0, 9, // streams
+            0, 3, 0, 0, 1, 2, // streams, again
             0, 4, 0, 0, 0, 0, // a window
         ];
-        for length in 0..21 {
+        for length in 0..frame.len() {
             assert_eq!(streams(&frame[..length]), None);
         }
         assert_eq!(streams(&frame), Some(Some(258)));
