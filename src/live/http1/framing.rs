@@ -27,14 +27,11 @@ pub(crate) struct Framing {
     pub(super) expected_body: Option<bool>,
     /// The number of complete heads.
     heads: u64,
-    has_begun: bool,
 }
 
 /// What the stream is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// No byte has arrived.
-    Untouched,
     Head,
     Body,
     /// The last request is complete and no other has begun.
@@ -85,7 +82,6 @@ impl Framing {
     /// used.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Found {
         let mut at = 0;
-        self.has_begun |= !bytes.is_empty();
         while at < bytes.len() {
             let rest = &bytes[at..];
             if self.state.is_in_body() {
@@ -142,7 +138,6 @@ impl Framing {
 
     pub(crate) fn stage(&self) -> Stage {
         match self.state {
-            State::Start if !self.has_begun => Stage::Untouched,
             State::Start if self.partial.is_empty() => Stage::Between,
             State::Start | State::Head => Stage::Head,
             State::Upgrade | State::Tunnel | State::Broken => Stage::Other,
@@ -157,7 +152,7 @@ impl Framing {
 
     /// Whether the last request is complete and no other has begun.
     pub(crate) fn is_between_requests(&self) -> bool {
-        matches!(self.stage(), Stage::Untouched | Stage::Between)
+        self.stage() == Stage::Between
     }
 
     pub(crate) fn is_tunnel(&self) -> bool {
@@ -283,6 +278,9 @@ mod tests {
         "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n",
         "GET / HTTP/1.1\r\nHost: a/b\r\n",
         "GET / HTTP/1.1\r\nHost: a, b\r\n",
+        "GET / HTTP/1.1\r\nHost: [::1\r\n",
+        "GET / HTTP/1.1\r\nHost: a%41\r\n",
+        "GET / HTTP/1.1\r\nHost: a:b:c\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",

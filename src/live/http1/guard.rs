@@ -51,8 +51,6 @@ pub(crate) struct Guard {
 /// What the caller must send next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wait {
-    /// The first byte of the connection.
-    FirstByte,
     /// The rest of a head.
     Head,
     /// Another request, after the last answer.
@@ -147,7 +145,7 @@ impl Guard {
         };
         let limits = &self.wire.caller.limits;
         let (limit, bound) = match wait {
-            Wait::FirstByte | Wait::Head => (limits.head_timeout, Bound::HeadTimeout),
+            Wait::Head => (limits.head_timeout, Bound::HeadTimeout),
             Wait::Request => (limits.idle_timeout, Bound::IdleTimeout),
             Wait::Body => (limits.body_stall, Bound::BodyStall),
         };
@@ -159,7 +157,6 @@ impl Guard {
     /// What the caller must send, unless the caller is the one that waits.
     fn wait(&self) -> Option<Wait> {
         match self.framing.stage() {
-            Stage::Untouched => Some(Wait::FirstByte),
             Stage::Head => Some(Wait::Head),
             // The writing side limits an answer that is still being written.
             Stage::Between if self.wire.caller.is_idle() && !self.wire.is_writing() => {

@@ -1,6 +1,7 @@
 //! What a request's head declares about the body, line by line.
 
 use super::{AtFault, State};
+use http::uri::Authority;
 use memchr::memchr;
 
 /// What the current head has declared so far.
@@ -68,7 +69,7 @@ impl Facts {
     fn host(&mut self, value: &[u8]) -> Result<(), AtFault> {
         let is_host =
             |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
-        if self.has_host || !value.iter().all(is_host) {
+        if self.has_host || !value.iter().all(is_host) || !is_authority(value) {
             return Err(AtFault);
         }
         self.has_host = true;
@@ -96,6 +97,18 @@ impl Facts {
             _ => Ok(State::Start),
         }
     }
+}
+
+/// Whether the bytes of a host are in an order that a stack of HTTP/2 can be given. They may be none.
+fn is_authority(value: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+    let mut others = value.iter().filter(|byte| !is_plain(byte));
+    // Nearly every host, without an allocation.
+    let is_usual = matches!(
+        (others.next(), others.next()),
+        (None, _) | (Some(b':'), None)
+    );
+    is_usual || Authority::try_from(value).is_ok()
 }
 
 /// The value of the header line if it has that name, without surrounding white space.
