@@ -25,7 +25,7 @@ pub use headers::Instance;
 pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;
 pub use health::{Health, NoAnswer};
-pub(crate) use pooled_body::{PooledBody, only_trailing};
+pub(crate) use pooled_body::{PooledBody, is_field, only_trailing};
 pub use resolver::Resolver;
 pub(crate) use target::usual_port;
 pub use target::{HostPolicy, Target, Via};

@@ -2,7 +2,7 @@
 
 use super::{pool::Lease, remove_in_order, writer::WriterHandle};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -226,13 +226,25 @@ impl<B> fmt::Debug for PooledBody<B> {
     }
 }
 
-/// The trailers that hyper would also send over HTTP/1.1: none that frame or route a message.
+/// The trailers that hyper would also send over HTTP/1.1: none that frame or route a message. None that an HTTP/2 peer
+/// must take for malformed either.
 pub(crate) fn only_trailing(mut trailers: HeaderMap) -> HeaderMap {
-    remove_in_order(&mut trailers, |name| !may_trail(name));
+    let malformed = trailers.iter().filter(|field| !is_field(*field));
+    let malformed: Vec<_> = malformed.map(|(name, _)| name.clone()).collect();
+    remove_in_order(&mut trailers, |name| {
+        !may_trail(name) || malformed.contains(name)
+    });
     trailers
 }
 
-fn may_trail(name: &http::HeaderName) -> bool {
+/// Whether a field is one by RFC 9113 8.2.1, where the crate `http` accepts it.
+pub(crate) fn is_field((name, value): (&HeaderName, &HeaderValue)) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let value = value.as_bytes();
+    !name.as_str().contains('"') && !is_space(value.first()) && !is_space(value.last())
+}
+
+fn may_trail(name: &HeaderName) -> bool {
     use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
     !matches!(
         *name,
@@ -243,7 +255,10 @@ fn may_trail(name: &http::HeaderName) -> bool {
 /// Trailers in the format of a chunked body, without the empty line.
 pub(super) fn encode(trailers: &HeaderMap) -> Vec<u8> {
     let mut text = Vec::new();
-    for (name, value) in trailers.iter().filter(|(name, _)| may_trail(name)) {
+    for (name, value) in trailers
+        .iter()
+        .filter(|(name, value)| may_trail(name) && is_field((name, value)))
+    {
         text.extend_from_slice(name.as_str().as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(value.as_bytes());

@@ -146,13 +146,20 @@ impl Target {
     /// to one connection goes.
     pub(super) fn prepare_http2(&self, parts: &mut Parts) {
         let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
-        let authority = host.and_then(|host| Authority::try_from(host).ok());
+        let named = host.and_then(|host| Authority::try_from(host).ok());
+        let own = || without_user(&self.authority).parse();
+        let authority = named.unwrap_or_else(|| own().expect("a part of an authority is one"));
         remove_in_order(&mut parts.headers, |name| {
             matches!(*name, CONNECTION | HOST | TRANSFER_ENCODING | UPGRADE)
         });
-        // A request that names no host has no `:authority` either.
-        let Some(authority) = authority else { return };
         let mut uri = mem::take(&mut parts.uri).into_parts();
+        // `http://a?b` has a query alone, and a path in no other form.
+        if let Some(query) = uri
+            .path_and_query
+            .take_if(|path| path.as_str().starts_with('?'))
+        {
+            uri.path_and_query = format!("/{query}").try_into().ok();
+        }
         uri.scheme = Some(self.scheme());
         uri.authority = Some(authority);
         parts.uri = Uri::from_parts(uri).expect("an authority and a path must be a uri");

@@ -8,6 +8,7 @@ import clients
 import collector
 import conventions
 import differential
+import downgrades
 import dynamodb
 import etcd
 import exchanges
@@ -31,7 +32,7 @@ from harness import Checks, Tools
 SUITES = {
     suite.__name__: suite.run
     for suite in (
-        differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, frames, faults, soak,
+        differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga,
     )  # fmt: skip
 }

@@ -5,7 +5,7 @@
 //! `Cookie` is one line.
 
 use crate::{
-    http_client::usual_port,
+    http_client::{is_field, usual_port},
     value::{format::media_type, grpc},
 };
 use http::{
@@ -23,12 +23,7 @@ pub(in crate::live) struct Malformed;
 /// # Errors
 /// [`Malformed`].
 pub(in crate::live) fn adapt<B>(request: &mut Request<B>) -> Result<(), Malformed> {
-    let headers = request.headers();
-    let has_space = |value: &HeaderValue| {
-        let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-        is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
-    };
-    if headers.values().any(has_space) {
+    if !request.headers().iter().all(is_field) {
         return Err(Malformed);
     }
     name_host(request)?;
@@ -43,12 +38,11 @@ pub(in crate::live) fn adapt<B>(request: &mut Request<B>) -> Result<(), Malforme
 
 /// The size that the head would have in HTTP/1.1, without its version.
 pub(in crate::live) fn head_bytes<B>(request: &Request<B>) -> usize {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |path| path.as_str().len());
+    let uri = request.uri();
+    let host = uri.authority().map_or(0, |host| host.as_str().len());
+    let target = uri.path_and_query().map_or(0, |path| path.as_str().len());
     let lines = request.headers().iter();
-    target
+    host + target
         + lines
             .map(|(name, value)| name.as_str().len() + value.len() + 4)
             .sum::<usize>()
@@ -109,7 +103,9 @@ fn join_cookies(headers: &mut HeaderMap) {
     if crumbs.len() < 2 {
         return;
     }
-    let crumbs: Vec<_> = crumbs.into_iter().map(HeaderValue::as_bytes).collect();
+    // An empty one would leave a space at an end.
+    let crumbs = crumbs.into_iter().map(HeaderValue::as_bytes);
+    let crumbs: Vec<_> = crumbs.filter(|crumb| !crumb.is_empty()).collect();
     let mut joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
         .expect("values that are joined by `; ` are a value");
     joined.set_sensitive(true);
@@ -119,11 +115,14 @@ fn join_cookies(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     fn adapted(uri: &str, headers: &[(&'static str, &'static str)]) -> Result<String, Malformed> {
         let mut request = Request::get(uri);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            // As the crate h2 reads names: it takes some that the crate http refuses.
+            let name = HeaderName::from_lowercase(name.as_bytes()).unwrap();
+            request = request.header(name, *value);
         }
         let mut request = request.body(()).unwrap();
         adapt(&mut request)?;
@@ -169,6 +168,7 @@ mod tests {
             ("/", &[("host", "a, b")]),
             ("http://a/", &[("x-a", " b")]),
             ("http://a/", &[("x-a", "b\t")]),
+            ("http://a/", &[("x\"a", "b")]),
         ] {
             assert_eq!(adapted(uri, headers), Err(Malformed), "{uri} {headers:?}");
         }
@@ -180,6 +180,7 @@ mod tests {
             ("cookie", "a=1"),
             ("content-length", "3"),
             ("cookie", "b=2; c=3"),
+            ("cookie", ""),
             ("content-length", "3"),
         ];
         let expected = "/ cookie=a=1; b=2; c=3 content-length=3 host=h";

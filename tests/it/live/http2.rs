@@ -559,13 +559,15 @@ async fn heads_past_the_limits_are_a_431() {
     let caller = Http2Caller::open(sidecar.addr).await;
     let long = Request::get(URI).header("x-a", "a".repeat(9 << 10));
     assert_eq!(caller.ask(long).await.unwrap().status(), 431);
+    let long = Request::get(format!("http://{}/", "a".repeat(9 << 10)));
+    assert_eq!(caller.ask(long).await.unwrap().status(), 431);
     let mut many = Request::get(URI);
     for _ in 0..101 {
         many = many.header("x", "y");
     }
     assert_eq!(caller.ask(many).await.unwrap().status(), 431);
-    assert_eq!(sidecar.gauges.bounds_reached(Bound::Headers), 2);
-    assert_eq!(sidecar.gauges.live_failures(LiveFailure::Limit), 2);
+    assert_eq!(sidecar.gauges.bounds_reached(Bound::Headers), 3);
+    assert_eq!(sidecar.gauges.live_failures(LiveFailure::Limit), 3);
     assert_eq!(caller.get(URI).await.status(), 200);
 }
 

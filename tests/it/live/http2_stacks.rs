@@ -141,7 +141,11 @@ async fn the_authority_follows_the_policy() {
             "[::1]:8",
             "GET http://[::1]:8/".to_owned(),
         ),
-        (HostPolicy::Preserve, "", "GET /".to_owned()),
+        (
+            HostPolicy::Preserve,
+            "",
+            format!("GET http://{}/", stack.addr),
+        ),
         (
             HostPolicy::Stack,
             "shop",
