@@ -21,6 +21,11 @@ const PER_SECOND: u32 = 100;
 /// A request that is given up right away costs more than it earned.
 const RESET: u32 = 4;
 
+/// Error codes (RFC 9113 7).
+pub(super) const PROTOCOL_ERROR: u32 = 1;
+const FLOW_CONTROL_ERROR: u32 = 3;
+const STREAM_CLOSED: u32 = 5;
+
 // === impl Allowance ===
 
 impl Allowance {
@@ -50,10 +55,15 @@ impl Allowance {
         left.is_some()
     }
 
-    /// Counts a frame to the caller.
+    /// Counts a frame to the caller. One that resets a stream because the caller is at fault costs as one of the caller:
+    /// otherwise a caller could make us give up its requests (CVE-2025-8671).
     pub(crate) fn sent(&mut self, kind: Kind) {
-        if matches!(kind, Kind::Headers | Kind::Data) {
-            self.earn(4);
+        match kind {
+            Kind::Headers | Kind::Data => self.earn(4),
+            Kind::Reset(PROTOCOL_ERROR | FLOW_CONTROL_ERROR | STREAM_CLOSED) => {
+                self.left = self.left.saturating_sub(RESET);
+            }
+            _ => {}
         }
     }
 

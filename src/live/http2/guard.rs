@@ -4,7 +4,7 @@
 //! hyper answers and resets some requests without showing them. They are counted here, by what it sends.
 
 use super::{
-    allowance::Allowance,
+    allowance::{Allowance, PROTOCOL_ERROR},
     frames::{Frame, Frames, Kind, Stage},
 };
 use crate::{
@@ -57,8 +57,7 @@ enum Wait {
     End,
 }
 
-/// Error codes (RFC 9113 7).
-const PROTOCOL_ERROR: u32 = 1;
+/// An error code (RFC 9113 7).
 const REFUSED_STREAM: u32 = 7;
 
 // === impl FrameGuard ===
