@@ -55,12 +55,15 @@ pub(super) struct Shared<B> {
     is_ending: AtomicBool,
     /// When the last request ended.
     since: Mutex<Instant>,
+    /// Requests that were given up.
+    resets: AtomicUsize,
 }
 
 /// A place on a connection, free again when dropped.
 pub(super) struct StreamSlot<B> {
     client: Client<B>,
     pub(super) connection: Arc<Shared<B>>,
+    has_ended: bool,
 }
 
 /// A request that waits.
@@ -68,6 +71,9 @@ struct Waiting<'c, B>(&'c Client<B>);
 
 /// More requests at once use another connection, whatever the stack allows.
 pub(super) const MAX_STREAMS: usize = 100;
+/// Requests given up on one connection before further ones use another. Servers end a connection with many resets, and
+/// so fail the others on it: Netty after 200 within 30 s, nghttp2 after 1000. As many as [`MAX_STREAMS`] may follow.
+const RESETS: usize = 100;
 
 // === impl Multiplexed ===
 
@@ -161,6 +167,7 @@ impl<B> Shared<B> {
             has_answered: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             since: Mutex::new(Instant::now()),
+            resets: AtomicUsize::new(0),
         }
     }
 
@@ -259,7 +266,13 @@ impl<B> StreamSlot<B> {
         Self {
             client: client.clone(),
             connection,
+            has_ended: false,
         }
+    }
+
+    /// Frees the place of a request that was not given up.
+    pub(super) fn ended(mut self) {
+        self.has_ended = true;
     }
 }
 
@@ -267,6 +280,9 @@ impl<B> Drop for StreamSlot<B> {
     fn drop(&mut self) {
         let multiplexed = &self.client.0.multiplexed;
         let connection = &self.connection;
+        if !self.has_ended && connection.resets.fetch_add(1, Ordering::Relaxed) + 1 >= RESETS {
+            connection.end();
+        }
         let since = Instant::now();
         *connection
             .since

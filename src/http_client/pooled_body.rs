@@ -162,7 +162,7 @@ impl<B> PooledBody<B> {
     fn end(&mut self) {
         match self.lease.take() {
             Some(Lease::Exclusive { client, connection }) => client.check_in(connection),
-            Some(Lease::Shared(place)) => drop(place),
+            Some(Lease::Shared(place)) => place.ended(),
             None => {}
         }
     }
@@ -194,11 +194,25 @@ impl<B> Body for PooledBody<B> {
     }
 }
 
+impl<B> Drop for PooledBody<B> {
+    fn drop(&mut self) {
+        if self.inner.is_whole() {
+            self.end();
+        }
+    }
+}
+
 // === impl Ending ===
 
 impl Ending {
     fn get(&self) -> &Incoming {
         self.0.as_ref().expect("only a drop takes it")
+    }
+
+    /// Whether only the end of the stream is to come.
+    fn is_whole(&self) -> bool {
+        let body = self.get();
+        !body.is_end_stream() && body.size_hint().exact() == Some(0)
     }
 
     fn get_mut(&mut self) -> &mut Incoming {
@@ -208,10 +222,8 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let whole = self
-            .0
-            .take_if(|body| !body.is_end_stream() && body.size_hint().exact() == Some(0));
-        if let Some(mut body) = whole
+        if self.is_whole()
+            && let Some(mut body) = self.0.take()
             && let Ok(runtime) = Handle::try_current()
         {
             let ended = poll_fn(move |cx| Pin::new(&mut body).poll_frame(cx).map(drop));

@@ -304,17 +304,13 @@ async fn a_stack_that_ends_its_connections_loses_no_request() {
 
 #[tokio::test]
 async fn a_request_past_the_last_one_is_sent_once_more() {
-    for (request, status, sent) in [
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
-            " 200 ",
-            3,
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
-            " 502 ",
-            2,
-        ),
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    let with_body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    for (request, last, status, sent) in [
+        (post, 1, " 200 ", 3),
+        (with_body, 1, " 502 ", 2),
+        // The stack may have processed it.
+        (post, 3, " 502 ", 2),
     ] {
         let connections = Arc::new(AtomicUsize::new(0));
         let stack = Stack::script(move |mut conn, seen| {
@@ -323,9 +319,11 @@ async fn a_request_past_the_last_one_is_sent_once_more() {
                 greeted(&mut conn).await;
                 while let Some((stream, _)) = next_request(&mut conn).await {
                     seen.note("request");
-                    let is_last = is_first && stream > 1;
-                    conn.write(if is_last { goaway(1) } else { ok(stream) })
-                        .await;
+                    if is_first && stream > 1 {
+                        conn.write(goaway(last)).await;
+                        return;
+                    }
+                    conn.write(ok(stream)).await;
                 }
             }
         });
@@ -334,7 +332,7 @@ async fn a_request_past_the_last_one_is_sent_once_more() {
         assert!(caller.send(GET).await.message().await.contains(" 200 "));
         let answer = caller.send(request).await.message().await;
         assert!(answer.contains(status), "{answer}");
-        assert_eq!(stack.requests().len(), sent, "{request}");
+        assert_eq!(stack.requests().len(), sent, "{request} {last}");
     }
 }
 
@@ -441,6 +439,44 @@ async fn a_caller_that_leaves_resets_its_stream_at_the_stack() {
         until("its end", || stack.count("Ok(CANCEL)") == 2 * index + 2).await;
     }
     assert_eq!(stack.connections(), 1);
+}
+
+/// Stacks end a connection with many resets, and so fail the others on it.
+#[tokio::test]
+async fn requests_given_up_do_not_fail_those_of_others() {
+    let stack = Stack::script(|mut conn, seen| async move {
+        greeted(&mut conn).await;
+        let mut resets = 0;
+        while let Some(frame) = RawFrame::next(&mut conn).await {
+            match frame.kind {
+                HEADERS if frame.flags & END_STREAM != 0 => {
+                    conn.write(ok(frame.stream)).await;
+                }
+                HEADERS => seen.note("waits"),
+                RST_STREAM => resets += 1,
+                _ => {}
+            }
+            if resets > 200 {
+                seen.note("too many");
+                return;
+            }
+        }
+    });
+    let sidecar = before(stack.addr).await;
+    let caller = Http2Caller::open(sidecar.addr).await;
+    let mut other = sidecar.caller().await;
+    for count in 1..=450 {
+        let (answer, mut stream) = caller.begin(Request::post("http://shop/")).await;
+        until("the request", || stack.requests().len() == count).await;
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(answer);
+        if count % 50 == 0 {
+            let answer = other.send(GET).await.message().await;
+            assert!(answer.contains(" 200 "), "{answer}");
+        }
+    }
+    assert_eq!(stack.requests().len(), 450, "none is too many");
+    assert_eq!(stack.connections(), 5);
 }
 
 #[tokio::test]
