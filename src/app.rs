@@ -13,7 +13,7 @@ mod settings_publisher;
 
 use crate::{
     config::{Loaded, Origin},
-    transport::Address,
+    transport::{Address, Sockets},
 };
 use std::{io, sync::mpsc, thread};
 use tokio::sync::oneshot;
@@ -53,11 +53,23 @@ impl App {
     /// # Errors
     /// [`StartError`]. In that case nothing is left running.
     pub fn start(origin: Origin, loaded: Loaded) -> Result<Self, StartError> {
+        Self::start_on(Sockets::default(), origin, loaded)
+    }
+
+    /// The same on sockets that are bound already.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub(crate) fn start_on(
+        sockets: Sockets,
+        origin: Origin,
+        loaded: Loaded,
+    ) -> Result<Self, StartError> {
         let (started, starts) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let control = thread::Builder::new()
             .name("twinread-control".to_owned())
-            .spawn(move || control::run(origin, loaded, started, stopped))?;
+            .spawn(move || control::run((origin, loaded, sockets), started, stopped))?;
         let addresses = starts.recv().unwrap_or_else(|_| {
             let gone = io::Error::other("the control thread ended before it listened");
             Err(StartError::Threads(gone))
@@ -79,7 +91,7 @@ impl App {
         &self.addresses.admin
     }
 
-    /// Stops accepting, lets live requests end and accepted checks finish within `drain.grace`, and flushes the
+    /// Lets callers leave and accepted checks finish, then stops accepting, within `drain.grace` in all, and flushes the
     /// exporters. Returns when all of that is done.
     pub fn stop(self) {
         drop(self);

@@ -32,6 +32,7 @@ pub(crate) use snapshot::{EpochState, RouteState};
 pub use timings::Timings;
 
 use crate::{
+    outcome::Outcome,
     route::{OTHER, Positions},
     verdict::{Builds, Cause, Limits, Requirements, Tallies, Version},
 };
@@ -326,6 +327,18 @@ impl Ledger {
     /// The time of the ledger's clock.
     pub fn now(&self) -> Timestamp {
         self.0.shared.clock.now()
+    }
+
+    /// Samples whose check has not ended.
+    pub fn open_checks(&self) -> u64 {
+        let open = |route: &Route| {
+            let ended: u64 = Outcome::ALL
+                .map(|outcome| route.outcomes(outcome))
+                .iter()
+                .sum();
+            route.sampled().saturating_sub(ended)
+        };
+        self.routes().iter().map(open).sum()
     }
 
     /// From now on, a sample that is given up counts as `shutting_down`.

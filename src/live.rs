@@ -9,6 +9,7 @@ mod capture;
 mod connection;
 mod control;
 mod deadline;
+mod ending;
 mod forward;
 mod forwarded;
 mod http1;
@@ -25,6 +26,7 @@ mod switch;
 mod wire;
 
 pub use access_log::AccessLog;
+pub use ending::Ends;
 pub use forwarded::Forwarded;
 pub(crate) use http1::hop::never_forwards;
 pub use limits::ListenerLimits;

@@ -82,7 +82,7 @@ pub mod ledger {
 }
 pub mod live {
     pub use crate::live::{
-        AccessLog, Checks, Config, Forwarded, Handles, ListenerLimits, LiveSettings, bind,
+        AccessLog, Checks, Config, Ends, Forwarded, Handles, ListenerLimits, LiveSettings, bind,
     };
 }
 pub mod pipeline {

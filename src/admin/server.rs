@@ -9,7 +9,7 @@ use crate::{
     config::Running,
     drain::{self, Watch},
     ledger::{Gauges, ListenerName},
-    transport::{Address, Listener, Peer, Stream, TlsFailure},
+    transport::{Address, Inherited, Listener, Peer, Stream, TlsFailure},
 };
 use axum::{Router, body::Body};
 use futures_util::FutureExt as _;
@@ -21,9 +21,11 @@ use tokio::time;
 use tower::ServiceExt;
 use tracing::debug;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     pub listen: Address,
+    /// Takes the place of `listen`.
+    pub inherited: Option<Inherited>,
     /// Required for `/v1`. Without a token, only addresses that this host alone can reach are accepted.
     pub token: Option<String>,
     /// Maximum concurrent connections.
@@ -54,16 +56,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The address cannot be bound, or other hosts can reach it while there is no token.
-pub fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
-    if config.token.is_none() && !config.listen.is_local() {
+pub fn bind(mut config: Config, state: AdminState) -> io::Result<Bound> {
+    let listener = Listener::open(&config.listen, config.inherited.take())?;
+    if config.token.is_none() && !listener.address().is_local() {
         let message = format!(
             "without a token the admin API listens on loopback addresses and unix sockets only, not on {}",
-            config.listen
+            listener.address()
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Ok(Bound {
-        listener: Listener::bind(&config.listen)?,
+        listener,
         gauges: state.gauges.clone(),
         running: state.running.clone(),
         connections: config.connections,

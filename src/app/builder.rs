@@ -27,7 +27,7 @@ use crate::{
     shadow,
     stack::Stack,
     store::{Counted, Database, Store},
-    transport::Address,
+    transport::{Address, Inherited},
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
@@ -112,11 +112,13 @@ impl AppBuilder {
         &self,
         live: &runtime::Handle,
         queue: queue::Queue,
+        inherited: Option<Inherited>,
     ) -> Result<live::Bound, StartError> {
         let (config, publisher) = (&self.config, &self.publisher);
         let addr = config.settings.listen.clone();
         let settings = live::Config {
             listen: addr.clone(),
+            inherited,
             old: config.old.clone(),
             new: config.new.clone(),
             limits: self.shares.of_callers(config.settings.limits),
@@ -131,6 +133,7 @@ impl AppBuilder {
             timings: self.metrics.timings(),
             writes: publisher.writes.clone(),
             stacks: self.stacks.clone(),
+            accepted: || (),
         };
         // Must run on the runtime whose threads poll the listener.
         let bound = live.spawn(async { live::bind(settings, handles) }).await;
@@ -260,6 +263,7 @@ impl AppBuilder {
     pub(super) fn serve_admin(
         &self,
         state: AdminState,
+        inherited: Option<Inherited>,
         servers: &mut JoinSet<()>,
         drain: &drain::Watch,
     ) -> Result<Address, StartError> {
@@ -267,6 +271,7 @@ impl AppBuilder {
         let addr = self.config.settings.admin.clone();
         let config = admin::Config {
             listen: addr.clone(),
+            inherited,
             token: self.config.settings.admin_token.clone(),
             connections: self.shares.admin.get().min(admin::MAX_CONNECTIONS),
         };

@@ -3,15 +3,15 @@
 use super::{StartError, builder::AppBuilder, recovered::Recovered};
 use crate::{
     config::{Loaded, Origin},
-    drain, shadow,
-    transport::Address,
+    drain, live, shadow,
+    transport::{Address, Sockets},
 };
 use std::{io, sync::mpsc::SyncSender, thread, time::Duration};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::oneshot,
     task::JoinSet,
-    time,
+    time::{self, Instant},
 };
 
 #[derive(Clone, Debug)]
@@ -25,8 +25,10 @@ pub(super) struct Addresses {
 struct Started {
     addresses: Addresses,
     shared: AppBuilder,
-    /// For the live side, then the shadow, then what runs until everything else has ended.
-    live_signal: drain::Signal,
+    /// Callers are to leave; nobody is accepted any more; then the shadow, and what runs until everything else has
+    /// ended.
+    leave_signal: drain::Signal,
+    stop_signal: drain::Signal,
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
     /// They end when the live side has ended and the shadow has reported its last check.
@@ -38,10 +40,12 @@ struct Started {
 /// Time limit for the last exports once everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How often the end looks for open checks.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Runs the sidecar until `stopped` is dropped or sent to.
 pub(super) fn run(
-    origin: Origin,
-    loaded: Loaded,
+    of: (Origin, Loaded, Sockets),
     started: SyncSender<Result<Addresses, StartError>>,
     stopped: oneshot::Receiver<()>,
 ) {
@@ -51,7 +55,7 @@ pub(super) fn run(
         Err(error) => return drop(started.send(Err(error.into()))),
     };
     // Sending fails only if the starter is gone, and then `stopped` ends by itself.
-    match control.block_on(start(origin, loaded, live.handle(), shadow.handle())) {
+    match control.block_on(start(of, live.handle(), shadow.handle())) {
         Ok(running) => {
             let _ = started.send(Ok(running.addresses.clone()));
             control.block_on(async {
@@ -85,18 +89,20 @@ fn runtime(name: &str, threads: usize, begin: fn()) -> io::Result<Runtime> {
 }
 
 async fn start(
-    origin: Origin,
-    loaded: Loaded,
-    live: &Handle,
+    (origin, loaded, sockets): (Origin, Loaded, Sockets),
+    live_threads: &Handle,
     shadow: &Handle,
 ) -> Result<Started, StartError> {
     let env = |name: &str| std::env::var(name).ok();
     let restored = Recovered::open(loaded)?;
     let (shared, queue, feed) = AppBuilder::new(&restored, &env);
 
-    let (live_signal, live_watch) = drain::channel();
+    let (leave_signal, leave) = drain::channel();
+    let (stop_signal, stop) = drain::channel();
+    let linger = shared.config.settings.drain.linger();
     let mut listeners = JoinSet::new();
-    let bound = shared.bind_live(live, queue).await?;
+    let bound = shared.bind_live(live_threads, queue, sockets.listen);
+    let bound = bound.await?;
     let listen = bound.address().clone();
 
     let store = shared.store();
@@ -110,17 +116,22 @@ async fn start(
     let running = shared.running(origin, restored);
     let reflecting = shared.reflecting(worker.reflector(), running.clone());
     let state = shared.admin_state(running, store, rechecks);
-    let admin = shared.serve_admin(state, &mut servers, &control_watch)?;
+    let admin = shared.serve_admin(state, sockets.admin, &mut servers, &control_watch)?;
     shared.push_metrics(&mut servers, &control_watch, &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();
     shadow.spawn(reflecting.run(shadow_watch.clone()));
     shadow.spawn(worker.run(shadow_watch));
-    live.spawn(bound.run(live_watch));
+    live_threads.spawn(bound.run(live::Ends {
+        leave,
+        stop,
+        linger,
+    }));
     Ok(Started {
         addresses: Addresses { listen, admin },
         shared,
-        live_signal,
+        leave_signal,
+        stop_signal,
         shadow_signal,
         control_signal,
         listeners,
@@ -131,15 +142,28 @@ async fn start(
 // === impl Started ===
 
 impl Started {
-    /// Ends live requests first, then checks, then their exporters. `grace` bounds the first two together.
+    /// Ends live requests and checks, within `grace` together, then their exporters. Callers are accepted until there is
+    /// little else to end, because whoever comes later has to wait for the next process.
     async fn end(mut self, live: Runtime, shadow_threads: Runtime) {
         let shared = self.shared;
-        let grace = shared.config.settings.drain.grace;
-        tracing::info!(?grace, "ending: live requests first, then accepted checks");
+        let drain = &shared.config.settings.drain;
+        let (grace, end) = (drain.grace, Instant::now() + drain.grace);
+        tracing::info!(?grace, "ending: callers leave, and accepted checks finish");
         shared.readiness.end();
-        shared.publisher.close_queue();
+        shared.publisher.end_sampling();
         let shadow = tokio::spawn(self.shadow_signal.drain());
-        let live_end = time::timeout(grace, self.live_signal.drain());
+        let ledger = &shared.counted.ledger;
+        let leave = async {
+            self.leave_signal.drain().await;
+            while ledger.open_checks() > 0 {
+                time::sleep(LOOK).await;
+            }
+        };
+        if time::timeout(drain.accepting(), leave).await.is_err() {
+            tracing::info!("some live requests or checks of before go on");
+        }
+        tracing::info!("callers are not accepted any more");
+        let live_end = time::timeout_at(end, self.stop_signal.drain());
         if live_end.await.is_err() {
             tracing::warn!("live requests were cut at the end of the grace period");
         }

@@ -12,7 +12,12 @@ use crate::{
 };
 use rusqlite::Connection;
 use serde_json::Value;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// State that outlives the process, restored and kept up to date from now on.
 #[derive(Debug)]
@@ -25,6 +30,12 @@ pub(super) struct Recovered {
     pub(super) counted: Counted,
     pub(super) gauges: Gauges,
 }
+
+/// What a process may take to end after `drain.grace`.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Pause between two attempts to open the store.
+const LOOK: Duration = Duration::from_millis(20);
 
 // === impl Recovered ===
 
@@ -60,7 +71,7 @@ impl Recovered {
 /// Opens the store and reads it. A store that cannot be read is treated as one that cannot be opened.
 fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept>), StartError> {
     let path = config.settings.store.path.as_deref();
-    let database = Database::open(path, gauges.clone())?;
+    let database = open_in_time(path, config, gauges)?;
     let read = match (path, database.path()) {
         (Some(path), None) => return Ok(peek(path, database)),
         _ => database.read(stored),
@@ -75,6 +86,29 @@ fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept
             Ok(peek(path, database))
         }
         (Err(error), None) => Err(store::OpenError::Failed(error.into()).into()),
+    }
+}
+
+/// Waits for the process before to end, if that is about to.
+fn open_in_time(
+    path: Option<&Path>,
+    config: &Config,
+    gauges: &Gauges,
+) -> Result<Database, store::OpenError> {
+    let give_up = Instant::now() + config.settings.drain.grace + LAST_WORDS;
+    let mut is_logged = false;
+    loop {
+        match Database::open(path, gauges.clone()) {
+            Err(store::OpenError::InUse(path)) if Instant::now() < give_up => {
+                if !is_logged {
+                    let path = path.display();
+                    tracing::warn!(%path, "the store is used by another process: waiting for that to end");
+                }
+                is_logged = true;
+                thread::sleep(LOOK);
+            }
+            opened => return opened,
+        }
     }
 }
 

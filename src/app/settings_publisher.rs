@@ -6,7 +6,7 @@ use crate::{
     config::{Comparable, Config, EpochFingerprint},
     http_client::Target,
     ledger::Ledger,
-    live,
+    live::{self, Checks},
     pipeline::{Queue, Writes},
     redact::{HashKey, Redactor},
     settings::Publisher,
@@ -27,7 +27,7 @@ pub(super) struct SettingsPublisher {
     pub(super) budget: Budget,
     pub(super) ledger: Ledger,
     pub(super) writes: Writes,
-    /// Taken out when the process ends: the shadow works until every sender is dropped.
+    /// Taken out when the process ends: the shadow works until every sender is dropped, and nothing more is sampled.
     queue: Mutex<Option<Queue>>,
 }
 
@@ -66,21 +66,23 @@ impl SettingsPublisher {
         config.settings.log.put_level();
         self.budget.set_limit(config.settings.capture.max_total);
         self.writes.set_window(config.settings.recheck.window());
-        if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
-            queue.set_max_length(config.settings.queue.max_length);
+        let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
+        let mut live = live(config, &redactor);
+        match &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(queue) => queue.set_max_length(config.settings.queue.max_length),
+            None => live.checks = Checks::Paused,
         }
         let before = self.config.get();
         for (stack, next) in self.stacks.iter().zip(stacks(config)) {
             stack.adopt(next);
         }
         self.shadow.publish(shadow(config));
-        let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
-        self.redactor.publish(redactor.clone());
+        self.redactor.publish(redactor);
         self.config.publish(config.clone());
         self.ledger
             .judge_by(&config.settings.verdict, required(config));
         self.ledger.declare(config.routes.declared());
-        self.live.publish(live(config, &redactor));
+        self.live.publish(live);
         // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
@@ -91,10 +93,14 @@ impl SettingsPublisher {
         }
     }
 
-    /// Drops the queue, so that the shadow ends.
-    pub(super) fn close_queue(&self) {
+    /// Samples nothing more, and drops the queue, so that the shadow ends.
+    pub(super) fn end_sampling(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         *queue = None;
+        self.live.publish(live::LiveSettings {
+            checks: Checks::Paused,
+            ..live::LiveSettings::clone(&self.live.get())
+        });
     }
 }
 

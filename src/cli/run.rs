@@ -5,6 +5,7 @@ use crate::{
     app::{App, StartError},
     config::{self, Flags, Origin},
     export,
+    transport::Sockets,
 };
 use std::{io, path::PathBuf, process::ExitCode};
 use tokio::{
@@ -42,6 +43,10 @@ const FILE_SIZE: rustix::process::Signal = rustix::process::Signal::XFSZ;
 
 /// Runs until SIGTERM or SIGINT; a second one ends it immediately.
 pub(crate) fn run(args: Args) -> ExitCode {
+    let sockets = match Sockets::take() {
+        Ok(sockets) => sockets,
+        Err(error) => return bad_input(error),
+    };
     let origin = Origin::new(args.config, args.flags);
     let loaded = match config::load(&origin) {
         Ok(loaded) => loaded,
@@ -54,7 +59,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         tracing::warn!(%warning, "configuration warning");
     }
     let listeners = ["listen", "admin"].map(|setting| loaded.place(setting));
-    let served = serve(origin, loaded);
+    let served = serve(sockets, origin, loaded);
     export::flush();
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,26 +83,32 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn serve(origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
+fn serve(sockets: Sockets, origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     // Before the start, so that no signal is missed.
     let mut ends = Ends::listen(&runtime)?;
-    let app = App::start(origin, loaded)?;
-    let (listen, admin) = (app.listen_addr(), app.admin_addr());
-    tracing::info!(%listen, %admin, "listening");
     runtime.block_on(async {
+        // It may wait for the process before.
+        let started = tokio::task::spawn_blocking(move || App::start_on(sockets, origin, loaded));
+        let app = tokio::select! {
+            started = started => started.map_err(io::Error::other)??,
+            () = ends.next() => end_at_once("a signal before the start was complete"),
+        };
+        let (listen, admin) = (app.listen_addr(), app.admin_addr());
+        tracing::info!(%listen, %admin, "listening");
         ends.next().await;
         let stopped = tokio::task::spawn_blocking(move || app.stop());
         tokio::select! {
-            _ = stopped => {}
-            () = ends.next() => {
-                tracing::warn!("a second signal: ending at once");
-                export::flush();
-                std::process::exit(0);
-            }
+            _ = stopped => Ok(()),
+            () = ends.next() => end_at_once("a second signal"),
         }
-    });
-    Ok(())
+    })
+}
+
+fn end_at_once(cause: &str) -> ! {
+    tracing::warn!("{cause}: ending at once");
+    export::flush();
+    std::process::exit(0);
 }
 
 // === impl Ends ===

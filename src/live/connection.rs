@@ -7,6 +7,7 @@ use super::{
         response::{Origin, ResponseBody},
     },
     control,
+    ending::Ending,
     forward::{Forward, Forwarding},
     forwarded::Scheme,
     http1::hop::{self, Mark, Marks},
@@ -73,6 +74,7 @@ pub(super) struct Caller {
     /// Its address, as its proxy names it; `None` on a socket without addresses.
     pub(super) peer: Option<IpAddr>,
     pub(super) scheme: Scheme,
+    pub(super) ending: Option<Ending>,
     /// Requests whose answer has not ended.
     exchanges: AtomicUsize,
     /// Woken when the last of them ends.
@@ -148,6 +150,7 @@ impl Caller {
             observers,
             peer,
             scheme: Scheme::Http,
+            ending: None,
             exchanges: AtomicUsize::new(0),
             idle: AtomicWaker::new(),
         }

@@ -2,7 +2,7 @@
 //! meanwhile; only then the listener closes.
 
 use crate::drain;
-use std::{future::pending, time::Duration};
+use std::time::Duration;
 use tokio::time::sleep;
 
 /// The signals that end the live side.
@@ -29,7 +29,7 @@ pub(super) struct Ending {
 #[derive(Debug)]
 pub(super) struct Signals {
     leave: Option<drain::Watch>,
-    pub(super) stop: drain::Watch,
+    stop: drain::Watch,
     linger: Duration,
 }
 
@@ -44,13 +44,17 @@ impl Signals {
         }
     }
 
-    /// Ends once: further connections no longer hold `leave`.
-    pub(super) async fn leave(&mut self) {
-        match &mut self.leave {
-            Some(leave) => leave.signaled().await,
-            None => return pending().await,
+    /// Returns when nobody is to be accepted any more. Cancel safe.
+    pub(super) async fn stop(&mut self) {
+        if let Some(leave) = &mut self.leave {
+            tokio::select! {
+                () = self.stop.signaled() => return,
+                () = leave.signaled() => {}
+            }
         }
+        // Further connections do not hold it.
         self.leave = None;
+        self.stop.signaled().await;
     }
 
     /// For a connection that begins now.
@@ -66,6 +70,11 @@ impl Signals {
 // === impl Ending ===
 
 impl Ending {
+    /// Whether the connection began before the signal.
+    pub(super) fn is_of_before(&self) -> bool {
+        self.leave.is_some()
+    }
+
     /// Returns when the next answer has to be the last one.
     pub(super) async fn begun(&mut self) {
         if let Some(leave) = &mut self.leave {

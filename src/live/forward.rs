@@ -15,7 +15,6 @@ use super::{
     retry::{again, replayable},
 };
 use crate::{
-    drain,
     http_client::{Client, Error, Health, NoAnswer, PooledBody, Target},
     ledger::timings::Timings,
     pipeline::CompactRequest,
@@ -48,7 +47,6 @@ struct Stacks {
     /// By stack, [`Stack::Old`] first.
     clients: [Client<RequestBody>; 2],
     timings: Timings,
-    drain: drain::Watch,
 }
 
 /// The parts of a request that its answer needs.
@@ -98,16 +96,8 @@ const UNFINISHED: &str = "a future must not be polled after its end";
 
 impl Forward {
     /// `clients` are by stack, [`Stack::Old`] first.
-    pub(super) fn new(
-        clients: [Client<RequestBody>; 2],
-        timings: Timings,
-        drain: drain::Watch,
-    ) -> Self {
-        Self(Arc::new(Stacks {
-            clients,
-            timings,
-            drain,
-        }))
+    pub(super) fn new(clients: [Client<RequestBody>; 2], timings: Timings) -> Self {
+        Self(Arc::new(Stacks { clients, timings }))
     }
 
     /// Closes connections that have been idle for too long.
@@ -179,12 +169,10 @@ impl Stacks {
         let primary = pending.primary;
         let health = self.clients[primary as usize].health();
         let answer = match answer {
-            Ok(answer) => pending
-                .answer(answer, sent, &self.drain)
-                .map_err(|rejected| {
-                    health.failed(NoAnswer::Protocol, Some(&rejected));
-                    Problem::NoAnswer(primary, NoAnswer::Protocol)
-                }),
+            Ok(answer) => pending.answer(answer, sent).map_err(|rejected| {
+                health.failed(NoAnswer::Protocol, Some(&rejected));
+                Problem::NoAnswer(primary, NoAnswer::Protocol)
+            }),
             Err(error) => Err(problem(&error, primary, health)),
         };
         let answer = answer.inspect(|_| health.answered());
@@ -265,14 +253,13 @@ impl Pending {
         &mut self,
         mut answer: Response<PooledBody<RequestBody>>,
         sent: Instant,
-        drain: &drain::Watch,
     ) -> Result<Response<ResponseBody>, Rejected> {
         let marks = Marks::of(answer.headers());
         hop::check_answer(&mut answer, marks)?;
         let status = answer.status();
         hop::strip_answer(status, answer.headers_mut(), marks);
         *answer.version_mut() = Version::HTTP_11;
-        if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
+        if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer) {
             return Err(Rejected::Unasked);
         }
         let is_http2 = self.version == Version::HTTP_2;
@@ -314,18 +301,14 @@ impl Pending {
     }
 
     /// Opens the tunnel. Returns `false` if no upgrade was requested.
-    fn tunnel(
-        &mut self,
-        answer: &mut Response<PooledBody<RequestBody>>,
-        drain: &drain::Watch,
-    ) -> bool {
+    fn tunnel(&mut self, answer: &mut Response<PooledBody<RequestBody>>) -> bool {
         let stack = answer.extensions_mut().remove::<OnUpgrade>();
         let (Some(upgrade), Some(stack)) = (self.upgrade.take(), stack) else {
             return false;
         };
         upgrade.decision.grant();
         let exchange = self.exchange.caller.begin();
-        upgrade::open(upgrade.connection, stack, (exchange, drain.clone()));
+        upgrade::open(upgrade.connection, stack, exchange);
         true
     }
 }

@@ -6,8 +6,8 @@ mod guard;
 pub(super) mod request;
 pub(super) mod websocket;
 
-use super::{connection::ConnectionService, limits::ListenerLimits, wire::Wire};
-use crate::{drain, ledger::Bound};
+use super::{connection::ConnectionService, ending::Ending, limits::ListenerLimits, wire::Wire};
+use crate::ledger::Bound;
 use guard::FrameGuard;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const AHEAD: usize = 128 << 10;
 
 /// Serves one connection until it ends.
-pub(super) async fn serve(wire: Wire, service: ConnectionService, mut drain: drain::Watch) {
+pub(super) async fn serve(wire: Wire, service: ConnectionService, mut ending: Ending) {
     let (caller, live) = (service.caller.clone(), service.shared.live.clone());
     let idle = Arc::new(Notify::new());
     let io = TokioIo::new(FrameGuard::new(wire, idle.clone()));
@@ -37,7 +37,7 @@ pub(super) async fn serve(wire: Wire, service: ConnectionService, mut drain: dra
         biased;
         ended = connection.as_mut() => ended,
         () = async { tokio::select! {
-            () = drain.signaled() => {}
+            () = ending.over() => {}
             () = idle.notified() => {}
         } } => {
             connection.as_mut().graceful_shutdown();

@@ -1,7 +1,8 @@
-//! Accepts callers up to the connection limit, and serves each on a task of its own until the drain.
+//! Accepts callers up to the connection limit, and serves each on a task of its own until the end.
 
 use super::{
     connection::{Caller, ConnectionService, Observers, Shared},
+    ending::{Ending, Ends, Signals},
     forward::Forward,
     forwarded::Scheme,
     http1::guard::Guard,
@@ -18,19 +19,20 @@ use crate::{
     ledger::{self, Gauges, ListenerName},
     transport::{Address, Listener, ServerTls, Stream, TlsFailure},
 };
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{
-    future::{Future as _, poll_fn},
+    future::{Future, poll_fn},
     io,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 /// How long accepting pauses when the process has no file descriptors left or the like.
@@ -46,6 +48,14 @@ pub struct Bound {
     listener: Listener,
     config: Config,
     handles: Handles,
+}
+
+/// The task that accepts callers, and what each connection gets from it.
+struct Accepting {
+    acceptor: Acceptor,
+    signals: Signals,
+    shared: Arc<Shared>,
+    accepted: fn(),
 }
 
 /// Accepts callers. Those past the limit wait in the system's backlog.
@@ -73,9 +83,9 @@ struct Accepted {
 ///
 /// # Errors
 /// Those of the system, if the address is unavailable.
-pub fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
+pub fn bind(mut config: Config, handles: Handles) -> io::Result<Bound> {
     Ok(Bound {
-        listener: Listener::bind(&config.listen)?,
+        listener: Listener::open(&config.listen, config.inherited.take())?,
         config,
         handles,
     })
@@ -88,11 +98,10 @@ impl Bound {
         self.listener.address()
     }
 
-    /// Serves until the drain is signaled. Requests in progress hold `drain`; keep-alive connections are closed after
-    /// their answer.
-    pub async fn run(self, mut drain: drain::Watch) {
+    /// Accepts and serves callers as long as `ends` says.
+    pub async fn run(self, ends: Ends) {
         let (config, handles) = (self.config, self.handles);
-        let timings = handles.timings.clone();
+        let (timings, accepted) = (handles.timings.clone(), handles.accepted);
         let gauges = handles.gauges.clone();
         let observers = Arc::new(Observers {
             timings: timings.clone(),
@@ -107,23 +116,33 @@ impl Bound {
             live: handles.live.clone(),
             instance: config.old.instance.clone(),
             proxies: Proxies::new(config.proxies),
-            forward: Forward::new(clients, timings, drain.clone()),
+            forward: Forward::new(clients, timings),
             sampler: Arc::new(Sampler::new(handles)),
         });
-        let connection_drain = drain.clone();
-        let mut acceptor = Acceptor::new(self.listener, config.limits, gauges, observers);
-        let mut signaled = pin!(drain.signaled());
+        let mut accepting = Accepting {
+            acceptor: Acceptor::new(self.listener, config.limits, gauges, observers),
+            signals: Signals::new(ends),
+            shared,
+            accepted,
+        };
+        let task = &mut accepting;
+        drain::keep_alive("live", task, |task| task.run().boxed(), || ()).await;
+    }
+}
+
+// === impl Accepting ===
+
+impl Accepting {
+    /// Returns when nobody is to be accepted any more.
+    async fn run(&mut self) {
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = &mut signaled => return,
-                _ = sweep.tick() => shared.forward.sweep(),
-                accepted = acceptor.next() => match accepted {
-                    Ok(accepted) => {
-                        let connection = serve(accepted, shared.clone(), connection_drain.clone());
-                        tokio::spawn(connection);
-                    }
+                () = self.signals.stop() => break,
+                _ = sweep.tick() => self.shared.forward.sweep(),
+                accepted = self.acceptor.next() => match accepted {
+                    Ok(accepted) => self.begin(accepted),
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
                         tracing::warn!(%error, "failed to accept a connection; backing off");
@@ -132,6 +151,17 @@ impl Bound {
                 },
             }
         }
+        // Closing the listener would reset those that the system has accepted already.
+        while let Some(Ok(accepted)) = self.acceptor.next().now_or_never() {
+            self.begin(accepted);
+        }
+    }
+
+    fn begin(&self, mut accepted: Accepted) {
+        (self.accepted)();
+        let ending = self.signals.ending();
+        accepted.caller.ending = Some(ending.clone());
+        tokio::spawn(serve(accepted, self.shared.clone(), ending));
     }
 }
 
@@ -215,11 +245,11 @@ fn count(caller: &Caller, error: &io::Error) {
 }
 
 /// Serves one connection until it ends.
-async fn serve(accepted: Accepted, shared: Arc<Shared>, mut drain: drain::Watch) {
+async fn serve(accepted: Accepted, shared: Arc<Shared>, mut ending: Ending) {
     let tls = shared.live.get().tls.clone();
     let begun = tokio::select! {
         begun = accepted.begin(&shared.proxies, tls.as_ref()) => begun,
-        () = drain.signaled() => return,
+        () = ending.over() => return,
     };
     let mut wire = match begun {
         Ok(wire) => wire,
@@ -227,22 +257,22 @@ async fn serve(accepted: Accepted, shared: Arc<Shared>, mut drain: drain::Watch)
     };
     let caller = wire.caller.clone();
     let service = ConnectionService { shared, caller };
-    match protocol(&mut wire, &mut drain).await {
-        Some(Protocol::Http1) => serve_http1(wire, service, drain).await,
-        Some(Protocol::Http2) => http2::serve(wire, service, drain).await,
+    match protocol(&mut wire, &mut ending).await {
+        Some(Protocol::Http1) => serve_http1(wire, service, ending).await,
+        Some(Protocol::Http2) => http2::serve(wire, service, ending).await,
         None => {}
     }
 }
 
-/// The protocol that the caller begins; `None` if nothing came until the drain, or too little until the time limit.
-async fn protocol(wire: &mut Wire, drain: &mut drain::Watch) -> Option<Protocol> {
+/// The protocol that the caller begins; `None` if nothing came until the end, or too little until the time limit.
+async fn protocol(wire: &mut Wire, ending: &mut Ending) -> Option<Protocol> {
     let caller = wire.caller.clone();
-    let mut drained = pin!(drain.signaled());
+    let mut over = pin!(ending.over());
     let begun = poll_fn(|cx| match wire.poll_protocol(cx) {
         Poll::Ready(protocol) => Poll::Ready(Some(protocol)),
         // A caller in the middle of its request may end it.
         Poll::Pending if !wire.stash.is_empty() => Poll::Pending,
-        Poll::Pending => drained.as_mut().poll(cx).map(|()| None),
+        Poll::Pending => over.as_mut().poll(cx).map(|()| None),
     });
     let begun = timeout(caller.limits.head_timeout, begun).await;
     begun.unwrap_or_else(|_| {
@@ -251,7 +281,7 @@ async fn protocol(wire: &mut Wire, drain: &mut drain::Watch) -> Option<Protocol>
     })
 }
 
-async fn serve_http1(wire: Wire, service: ConnectionService, mut drain: drain::Watch) {
+async fn serve_http1(wire: Wire, service: ConnectionService, mut ending: Ending) {
     let (caller, live) = (service.caller.clone(), service.shared.live.clone());
     poll_fn(|cx| {
         caller.writer.written_by(cx.waker());
@@ -271,9 +301,12 @@ async fn serve_http1(wire: Wire, service: ConnectionService, mut drain: drain::W
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = drain.signaled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        () = ending.begun() => match last_request(connection.as_mut(), &caller, &ending).await {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
     if let Err(error) = ended {
@@ -282,6 +315,35 @@ async fn serve_http1(wire: Wire, service: ConnectionService, mut drain: drain::W
         }
         tracing::debug!(%error, "a connection to a caller ended");
     }
+}
+
+/// Returns when a request has come whose answer can say that it is the last one, or when none came for so long: a caller
+/// that sends its request just as we close gets no answer. Otherwise returns how the connection ended.
+async fn last_request<C: Future>(
+    mut connection: Pin<&mut C>,
+    caller: &Caller,
+    ending: &Ending,
+) -> Option<C::Output> {
+    // The answer to a request of before may have begun, and then it does not say so.
+    let mut is_of_before = ending.is_of_before() && !caller.is_idle();
+    let mut lingers = pin!(sleep(ending.linger));
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        if is_of_before {
+            if !caller.is_idle() {
+                return Poll::Pending;
+            }
+            is_of_before = false;
+            lingers.as_mut().reset(Instant::now() + ending.linger);
+        }
+        if !caller.is_idle() {
+            return Poll::Ready(None);
+        }
+        lingers.as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 /// Whether the error concerns only one caller, so that accepting need not pause.

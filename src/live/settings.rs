@@ -13,14 +13,16 @@ use crate::{
     settings::{Capture, Current},
     spanned_yaml::Choice,
     stack::Stack,
-    transport::{Address, ServerTls, TrustedProxies},
+    transport::{Address, Inherited, ServerTls, TrustedProxies},
 };
 use std::sync::Arc;
 
 /// Settings that are fixed from start to end.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     pub listen: Address,
+    /// Takes the place of `listen`.
+    pub inherited: Option<Inherited>,
     pub old: Arc<Target>,
     pub new: Arc<Target>,
     pub limits: ListenerLimits,
@@ -67,6 +69,8 @@ pub struct Handles {
     pub writes: Writes,
     /// Old first.
     pub stacks: [Arc<Health>; 2],
+    /// Called for each accepted connection, on the task that accepts: a test may panic there.
+    pub accepted: fn(),
 }
 
 // === impl Checks ===

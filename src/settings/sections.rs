@@ -33,8 +33,23 @@ settings! {
     /// The section `drain`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Drain: Default {
-        /// How long accepted checks may take after SIGTERM.
+        /// How long the process may take to end after SIGTERM. Callers are accepted, and checks go on, for three quarters
+        /// of it at most; the rest is for the last requests.
         #[setting(default: "10s", range: "0s..1h")]
         pub grace: Duration,
+    }
+}
+
+// === impl Drain ===
+
+impl Drain {
+    /// How long callers are accepted, and accepted checks may take, at most.
+    pub(crate) fn accepting(&self) -> Duration {
+        self.grace * 3 / 4
+    }
+
+    /// How long a kept connection is held open for one more request, whose answer then announces its end.
+    pub(crate) fn linger(&self) -> Duration {
+        self.grace / 10
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A sample leaves the queue only when a slot is free for its check, so that waiting samples are counted and shed in
 //! one place. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
-//! the process drains, it ends after `grace` at the latest, and the remaining samples count as `shutting_down`. A panic
+//! the process drains, it ends while callers are still accepted, and the remaining samples count as `shutting_down`. A panic
 //! costs it the sample in hand, which counts as `internal`.
 
 use super::{
@@ -121,7 +121,7 @@ impl Worker {
         Reflector::new(&self.context)
     }
 
-    /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's
+    /// Checks samples until every queue is dropped, or until so long after the drain signal. Runs on the shadow's
     /// threads, as do the checks.
     pub async fn run(self, drain: Watch) {
         let settings = self.context.handles.settings.clone();
@@ -130,7 +130,7 @@ impl Worker {
         let mut serving = (self, Arc::new(drain));
         let over = pin!(async move {
             signal.signaled().await;
-            time::sleep(settings.get().drain.grace).await;
+            time::sleep(settings.get().drain.accepting()).await;
         });
         let served = drain::keep_alive(
             "shadow",

@@ -15,7 +15,7 @@ pub enum Inherited {
 
 /// The inherited sockets, by the setting that each replaces.
 #[derive(Debug, Default)]
-pub struct Sockets {
+pub(crate) struct Sockets {
     pub(crate) listen: Option<Inherited>,
     pub(crate) admin: Option<Inherited>,
 }
@@ -28,7 +28,7 @@ impl Sockets {
     ///
     /// # Errors
     /// A socket has another name, or the name of another one, or does not listen.
-    pub fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut passed = ListenFd::from_env();
@@ -53,7 +53,9 @@ impl Sockets {
 }
 
 fn unusable(name: &str, why: &str) -> io::Error {
-    io::Error::other(format!("LISTEN_FDS: the socket `{name}` cannot be used: {why}"))
+    io::Error::other(format!(
+        "LISTEN_FDS: the socket `{name}` cannot be used: {why}"
+    ))
 }
 
 // === impl Inherited ===

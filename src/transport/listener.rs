@@ -1,6 +1,6 @@
 //! A bound socket that accepts connections.
 
-use super::{Address, Peer, Stream};
+use super::{Address, Inherited, Peer, Stream};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::{
     fs, io,
@@ -22,7 +22,8 @@ enum Bound {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        _file: SocketFile,
+        /// `None` if another process owns it.
+        _file: Option<SocketFile>,
     },
 }
 
@@ -40,6 +41,22 @@ const BACKLOG: u32 = 1024;
 // === impl Listener ===
 
 impl Listener {
+    /// Listens on an inherited socket, or else on the address. The rest is that of [`bind`](Self::bind).
+    pub(crate) fn open(address: &Address, inherited: Option<Inherited>) -> io::Result<Self> {
+        let Some(inherited) = inherited else {
+            return Self::bind(address);
+        };
+        let address = inherited.address()?;
+        let socket = match inherited {
+            Inherited::Tcp(listener) => Bound::Tcp(TcpListener::from_std(listener)?),
+            Inherited::Unix(listener) => Bound::Unix {
+                listener: UnixListener::from_std(listener)?,
+                _file: None,
+            },
+        };
+        Ok(Self { socket, address })
+    }
+
     /// Binds an address. The file that a dead process left of a unix socket is replaced. Must be called on the runtime
     /// whose threads accept.
     ///
@@ -82,7 +99,7 @@ impl Listener {
         Ok(Self {
             socket: Bound::Unix {
                 listener,
-                _file: file,
+                _file: Some(file),
             },
             address: Address::Unix(path.to_owned()),
         })

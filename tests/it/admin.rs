@@ -327,6 +327,7 @@ async fn what_is_not_there_is_a_problem() {
 async fn without_a_token_only_loopback_is_listened_on() {
     let config = admin::Config {
         listen: ([0, 0, 0, 0], 0).into(),
+        inherited: None,
         token: None,
         connections: 128,
     };

@@ -1,6 +1,7 @@
 //! A process with a low limit of open files: neither callers nor the shadow may end it.
 
 use crate::support::{Caller, Sidecar, Stack, eventually, json};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use std::{thread, time::Duration};
 
 const ONE: &str = r#"{"id": 1}"#;
@@ -63,6 +64,34 @@ fn a_hanging_shadow_takes_no_file_that_callers_need() {
     assert!(counted(r#"bound="open_files""#) > 0.0);
     let detail = r#"detail="over_budget""#;
     assert!(sidecar.metric("twinread_checks_total", detail) > 0.0);
+}
+
+#[test]
+fn callers_wait_while_no_file_can_be_opened() {
+    let old = Stack::json(ONE);
+    let sidecar = Sidecar::start(old.addr, Stack::json(ONE).addr, "");
+    assert_eq!(sidecar.patch(r#"{"sample": {"rate": 0}}"#).status, 200);
+    let mut kept = sidecar.caller();
+    assert_eq!(kept.get("/items/17").status, 200);
+    let none = Rlimit {
+        current: Some(3),
+        ..getrlimit(Resource::Nofile)
+    };
+    let limits = prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap();
+    let mut waiting: Vec<_> = (0..5).map(|_| sidecar.caller()).collect();
+    for caller in &mut waiting {
+        caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    eventually("accepting fails", || {
+        let message = "failed to accept a connection; backing off";
+        sidecar.logged(message).pop()
+    });
+    assert_eq!(kept.get("/items/17").status, 200, "nobody else is harmed");
+
+    prlimit(Some(sidecar.process()), Resource::Nofile, limits).unwrap();
+    for mut caller in waiting {
+        assert_eq!(caller.read().unwrap().status, 200);
+    }
 }
 
 #[test]

@@ -480,10 +480,11 @@ fn refused(config: &Path) -> (Option<i32>, String) {
 #[test]
 fn a_second_process_on_the_same_file_is_refused() {
     let site = Site::new();
-    let first = site.start("");
+    let first = site.start("drain: {grace: 0s}\n");
     let (code, shown) = refused(&first.folder.path().join("twinread.yaml"));
     assert_eq!(code, Some(69), "{shown}");
-    assert!(shown.contains("is used by another process"), "{shown}");
+    assert!(shown.contains("waiting for that to end"), "{shown}");
+    assert!(shown.contains("one file serves one process"), "{shown}");
     assert_eq!(first.caller().get("/items/1").status, 200);
 }
 

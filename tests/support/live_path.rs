@@ -2,7 +2,7 @@
 
 use super::{Conn, until, within};
 use http::uri::Authority;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{cell::Cell, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use twinread::outcome::Outcome;
 use twinread::testing::{
@@ -10,7 +10,7 @@ use twinread::testing::{
     drain,
     http_client::{Client, Health, Target},
     ledger::{Gauges, Ledger, Timings},
-    live::{self, Config, Handles, ListenerLimits, LiveSettings},
+    live::{self, Config, Ends, Handles, ListenerLimits, LiveSettings},
     pipeline::{CheckInput, QueueReceiver, Writes, queue},
     settings::{self, Publisher},
     transport::TrustedProxies,
@@ -27,7 +27,8 @@ pub(crate) struct LivePath {
     /// Old first.
     pub(crate) stacks: [Arc<Health>; 2],
     feed: QueueReceiver,
-    drain: Option<drain::Signal>,
+    /// `leave`, and `stop`.
+    drain: Option<[drain::Signal; 2]>,
     running: JoinHandle<()>,
 }
 
@@ -40,6 +41,12 @@ pub(crate) struct Plan {
     proxies: TrustedProxies,
     budget: usize,
     queue: usize,
+    linger: Duration,
+}
+
+thread_local! {
+    /// Whether the task that accepts panics at the next connection.
+    pub(crate) static PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
 impl LivePath {
@@ -64,6 +71,7 @@ impl LivePath {
             proxies: TrustedProxies::default(),
             budget: 64 << 20,
             queue: 1024,
+            linger: Duration::ZERO,
         }
     }
 
@@ -114,10 +122,18 @@ impl LivePath {
         self.running.is_finished()
     }
 
-    /// Begins the drain. The returned task ends with it.
+    /// Begins the drain, without a time in which callers leave. The returned task ends with it.
     pub(crate) fn drain(&mut self) -> JoinHandle<()> {
-        let signal = self.drain.take().expect("the first drain");
-        tokio::spawn(signal.drain())
+        let [left, stopped] = self.drain.take().expect("the first drain");
+        tokio::spawn(async {
+            tokio::join!(left.drain(), stopped.drain());
+        })
+    }
+
+    /// Asks callers to leave, and accepts further ones. The returned task ends when those of before have left.
+    pub(crate) fn leave(&mut self) -> (JoinHandle<()>, drain::Signal) {
+        let [left, stopped] = self.drain.take().expect("the first drain");
+        (tokio::spawn(left.drain()), stopped)
     }
 }
 
@@ -172,6 +188,12 @@ impl Plan {
         self
     }
 
+    /// How long a caller that is to leave may be silent.
+    pub(crate) fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
     pub(crate) async fn start(self) -> LivePath {
         let gauges = Gauges::default();
         let ledger = Ledger::new(500, gauges.clone());
@@ -189,16 +211,23 @@ impl Plan {
             timings: Timings::default(),
             writes: writes.clone(),
             stacks: stacks.clone(),
+            accepted: || assert!(!PANICS.take(), "as the test wants"),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
+            inherited: None,
             old: Arc::new(self.old),
             new: Arc::new(self.new),
             limits: self.limits,
             proxies: self.proxies,
         };
         let bound = live::bind(config, handles).unwrap();
-        let (signal, watch) = drain::channel();
+        let [(left, leave), (stopped, stop)] = [drain::channel(), drain::channel()];
+        let ends = Ends {
+            leave,
+            stop,
+            linger: self.linger,
+        };
         LivePath {
             addr: bound.address().tcp().unwrap(),
             live,
@@ -208,8 +237,8 @@ impl Plan {
             budget,
             stacks,
             feed,
-            drain: Some(signal),
-            running: tokio::spawn(bound.run(watch)),
+            drain: Some([left, stopped]),
+            running: tokio::spawn(bound.run(ends)),
         }
     }
 }

@@ -123,6 +123,7 @@ impl Running {
     async fn serve(token: Option<&str>, state: AdminState, parts: Parts) -> Self {
         let config = admin::Config {
             listen: ([127, 0, 0, 1], 0).into(),
+            inherited: None,
             token: token.map(str::to_owned),
             connections: 128,
         };
