@@ -6,7 +6,9 @@
 //!
 //! Metadata of gRPC is compared by its meaning, and a trailers-only answer as a normal one with the same content.
 
-use super::{Answer, HeaderScope, Pair, candidate::Candidate, findings::Findings, values};
+use super::{
+    Answer, BodyCopy, HeaderScope, Pair, candidate::Candidate, findings::Findings, values,
+};
 use crate::{
     rules::{RuleSet, Subject},
     value::{
@@ -105,7 +107,13 @@ pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
     let mut types_of = [old, new].into_iter();
     let is_grpc = types_of.any(|answer| grpc::is_grpc(media_type(&answer.headers)));
     let descriptors = is_grpc.then_some(&pair.comparing.descriptors);
-    for section in [Section::Headers, Section::Trailers] {
+    let is_cut = [old, new].map(|answer| matches!(answer.body, BodyCopy::Cut));
+    let sections = match is_cut {
+        [false, false] => &[Section::Headers, Section::Trailers][..],
+        // What would have followed the body is unknown.
+        _ => &[Section::Headers],
+    };
+    for &section in sections {
         let (olds, news) = (&section.of(olds), &section.of(news));
         for name in looked_at(section, (olds, news), findings) {
             let is_framing =

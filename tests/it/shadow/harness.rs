@@ -62,6 +62,7 @@ pub(crate) struct Read {
     pub(crate) copy: fn(&'static str) -> BodyCopy,
     /// In addition to the content type.
     pub(crate) answer_headers: Vec<(&'static str, &'static str)>,
+    pub(crate) trailers: Vec<(&'static str, &'static str)>,
 }
 
 /// A client of one stack.
@@ -248,6 +249,7 @@ impl Read {
             answer: r#"{"a": 1}"#,
             copy: BodyCopy::from,
             answer_headers: Vec::new(),
+            trailers: Vec::new(),
         }
     }
 
@@ -267,7 +269,7 @@ impl Read {
             status: self.status,
             head: CompactHead::of_headers(&headers(&names)),
             body: (self.copy)(self.answer),
-            trailers: HeaderMap::new(),
+            trailers: headers(&self.trailers),
         }
     }
 }

@@ -106,6 +106,22 @@ async fn a_body_that_does_not_come_in_time_is_too_large_and_no_error() {
 }
 
 #[tokio::test]
+async fn trailers_after_a_body_that_is_late_are_not_missed() {
+    let sent = chunked(large("a")).replace("\r\n0\r\n\r\n", "\r\n0\r\nx-sum: 7\r\n\r\n");
+    let half = Reply::Hang(sent[..sent.len() / 2].to_owned());
+    for (way, expected) in [(Reply::Write(sent), MATCH), (half, TOO_LARGE)] {
+        let (old, new) = pair(json(large("a")), way);
+        let mut shadow = checking(&old, &new).await;
+        shadow.comparing = whole("rules: []");
+        let read = Read {
+            trailers: vec![("x-sum", "7")],
+            ..read(large("a"))
+        };
+        assert_eq!(shadow.check(&read).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_status_that_differs_is_a_mismatch_whatever_the_body() {
     let failing = answer("500 Internal Server Error", large("b"));
     for way in [
