@@ -14,8 +14,8 @@ listen: LISTEN
 admin: ADMIN
 allow_same_stack: true
 limits: {header_bytes: 64KiB}
-old: {url: 'http://127.0.0.1:STACK', http2: HTTP2}
-new: {url: 'http://127.0.0.1:STACK', http2: HTTP2, max_per_second: 10000}
+old: {url: 'http://127.0.0.1:STACK', http2: HTTP2, connect_timeout: 30s}
+new: {url: 'http://127.0.0.1:STACK', http2: HTTP2, max_per_second: 10000, connect_timeout: 30s}
 sample: {rate: RATE}
 recheck: {after: []}
 """
