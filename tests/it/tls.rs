@@ -75,8 +75,8 @@ impl World {
         let text = format!(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
              old: {{url: 'https://{old}', tls: {{ca: ca.pem}}}}\n\
-             new: {{url: 'https://{new}', tls: {{ca: ca.pem}}}}\n\
-             sample: {{rate: 1}}\n{more}"
+             new: {{url: 'https://{new}', tls: {{ca: ca.pem}}, max_per_second: 100000}}\n\
+             sample: {{rate: 1, max_per_second: 100000}}\n{more}"
         );
         start_app(self.path(), &text).unwrap()
     }
