@@ -292,10 +292,15 @@ impl RuleSet {
         self.only
     }
 
-    /// Whether a rule reads texts as documents.
-    pub(crate) fn parses(&self) -> bool {
-        let mut rules = self.rules.iter();
-        rules.any(|rule| matches!(rule.action, Action::Transform(Transform::Parse(_))))
+    /// The rules that read texts in a document as documents.
+    pub(crate) fn parsing(&self) -> impl Iterator<Item = usize> {
+        let reads = |rule: &Rule| {
+            let is_inside = matches!(rule.at, Target::Body | Target::Path(_));
+            let is_text = |parse: &Parse| *parse != Parse::Number;
+            is_inside
+                && matches!(&rule.action, Action::Transform(Transform::Parse(parse)) if is_text(parse))
+        };
+        (0..self.rules.len()).filter(move |rule| reads(&self.rules[*rule]))
     }
 
     /// A hash in 16 hexadecimal digits that changes whenever the effect of the rules of files changes. It is the same

@@ -209,6 +209,21 @@ fn a_key_outside_still_says_which_elements_belong_together() {
 }
 
 #[test]
+fn a_rule_that_parses_no_document_excuses_nothing() {
+    let [old, new] = [json(r#"{"x":1}"#), json(r#"{"x":2}"#)];
+    for (at, parse, expected) in [
+        ("header.x-count", "{parse: number}", NOTHING),
+        ("$.n", "{parse: number}", NOTHING),
+        ("header.x-a", "{parse: json}", NOTHING),
+        ("$.payload", "{parse: json}", Compared::Equal(Via::Rules)),
+    ] {
+        let comparing = confined(&["$.id"], &[(at, parse)]);
+        let comparison = compare(&old, &new, &context(), &comparing);
+        assert_eq!(comparison.result, expected, "{at} {parse}");
+    }
+}
+
+#[test]
 fn rules_apply_inside_and_on_the_way() {
     let parse = [("$.payload", "{parse: json}")];
     let text = |id: u8, n: u8| format!(r#"{{"payload":"{{\"id\":{id},\"n\":{n}}}"}}"#);
