@@ -68,7 +68,9 @@ impl SettingsPublisher {
         self.writes.set_window(config.settings.recheck.window());
         let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
         let mut live = live(config, &redactor);
-        match &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
+        // Held to the end, so that sampling that has ended does not begin again.
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*queue {
             Some(queue) => queue.set_max_length(config.settings.queue.max_length),
             None => live.checks = Checks::Paused,
         }
