@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use prost_reflect::{prost::Message as _, prost_types::FileDescriptorSet};
 use std::{future::pending, sync::Arc, time::Duration};
-use tokio::{task, time};
+use tokio::{sync::watch, task, time};
 
 #[derive(Debug)]
 pub(super) struct Reflecting {
@@ -47,6 +47,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Pause after an answer, unless an epoch begins before: another build may have other services.
 const EVERY: Duration = Duration::from_secs(300);
 
+/// The shortest pause after an answer.
+const APART: Duration = Duration::from_secs(10);
+
 // === impl Reflecting ===
 
 impl Reflecting {
@@ -76,7 +79,8 @@ impl Reflecting {
             };
             tokio::select! {
                 () = time::sleep(pause) => {}
-                Ok(()) = epochs.changed(), if is_done => {}
+                // Not at once: of a stack of two builds, each answer could begin an epoch.
+                Ok(()) = changed_after(&mut epochs, APART), if is_done => {}
                 () = other_stack(&mut self.config, asked) => {}
             }
         }
@@ -105,6 +109,15 @@ impl Reflecting {
         }
         is_done
     }
+}
+
+/// Waits until an epoch begins, for at least `pause`.
+async fn changed_after(
+    epochs: &mut watch::Receiver<u64>,
+    pause: Duration,
+) -> Result<(), watch::error::RecvError> {
+    time::sleep(pause).await;
+    epochs.changed().await
 }
 
 /// Waits until another stack is to be asked.
