@@ -15,7 +15,7 @@ use super::{
     retry::{again, replayable},
 };
 use crate::{
-    http_client::{Client, Error, Health, NoAnswer, PooledBody, Target},
+    http_client::{Client, Error, Health, NoAnswer, PooledBody},
     ledger::timings::Timings,
     pipeline::CompactRequest,
     stack::Stack,
@@ -110,7 +110,7 @@ impl Forward {
         let stacks = self.0.clone();
         let primary = call.live.serve_from;
         let client = &stacks.clients[primary as usize];
-        let (mut request, pending) = Pending::of(call, client.target());
+        let (mut request, pending) = Pending::of(call, client);
         let again = replayable(&request, client.is_http2());
         pending.inform(&mut request);
         let sent = Instant::now();
@@ -218,15 +218,15 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
 
 impl Pending {
     /// Adapts the request to the primary, and keeps what is needed to adapt its answer.
-    fn of(call: Call, target: &Target) -> (Request<RequestBody>, Self) {
+    fn of(call: Call, client: &Client<RequestBody>) -> (Request<RequestBody>, Self) {
         let (mut parts, mut body) = call.request.into_parts();
-        target.prepare(&mut parts);
+        client.target().prepare(&mut parts);
         if let Some(upgrade) = &call.upgrade {
             ask_for_upgrade(&mut parts, upgrade);
         }
         let mut handle = None;
-        // hyper cannot send `100 Continue` over HTTP/2, so nothing is gained by waiting.
-        let may_wait = call.version != Version::HTTP_2;
+        // hyper passes no `100 Continue` over HTTP/2, on either side, so nothing is gained by waiting.
+        let may_wait = call.version != Version::HTTP_2 && !client.is_http2();
         if may_wait && call.marks.have(Mark::Expect) && !body.is_end_stream() {
             let (gate, kept) = BodyGate::new(call.exchange.caller.switch.clone());
             body.gate = Some(gate);
