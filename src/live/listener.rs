@@ -32,6 +32,7 @@ use std::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
@@ -152,8 +153,12 @@ impl Accepting {
             }
         }
         // Closing the listener would reset those that the system has accepted already.
-        while let Some(Ok(accepted)) = self.acceptor.next().now_or_never() {
-            self.begin(accepted);
+        while let Some(accepted) = unconstrained(self.acceptor.next()).now_or_never() {
+            match accepted {
+                Ok(accepted) => self.begin(accepted),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(_) => break,
+            }
         }
     }
 
