@@ -15,7 +15,11 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 /// Finds the addresses of a host name.
 #[derive(Clone)]
@@ -57,6 +61,8 @@ const PERIOD: Duration = Duration::from_secs(5);
 const UNUSED: usize = 12;
 /// While a name has no address, it is looked up this many times as often.
 const HURRY: u32 = 5;
+/// A connection waits for this part of its time for a look-up if it has endpoints without.
+const PART: u32 = 4;
 
 // === impl Resolver ===
 
@@ -156,7 +162,8 @@ impl Endpoints {
         }
     }
 
-    /// The endpoints for the next connection, the best one first. Waits for the first look-up.
+    /// The endpoints for the next connection, the best one first. Waits for the first look-up. After a rest, waits for
+    /// another one as long as there is time to try the endpoints that are known.
     ///
     /// # Errors
     /// [`Error::NameNotFound`] if the name never had an address.
@@ -164,8 +171,15 @@ impl Endpoints {
         self.is_used.store(true, Ordering::Relaxed);
         self.watch();
         let mut known = self.known.subscribe();
-        let known = known.wait_for(|known| known.is_current).await;
-        let known = known.expect("the sender must outlive a call on its owner");
+        let patience = if known.borrow().endpoints.is_empty() {
+            Duration::MAX
+        } else {
+            self.target.connect_timeout / PART
+        };
+        let is_current = known.wait_for(|known| known.is_current);
+        // If the look-up hangs, what is known has to do.
+        let _ = timeout(patience, is_current).await;
+        let known = self.known.borrow();
         match &known.failure {
             Some(failure) if known.endpoints.is_empty() => Err(failure.again()),
             _ => Ok(self.in_turn(&known.endpoints)),
@@ -270,5 +284,37 @@ impl Known {
             suppressed = (suppressed > 0).then_some(suppressed),
             "failed to look up a stack's name; its last addresses stay in use"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Mutex, mpsc};
+
+    #[tokio::test]
+    async fn after_a_rest_a_look_up_that_hangs_is_not_waited_for() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9_001));
+        let (go_on, waits) = mpsc::channel();
+        let waits = Mutex::new(waits);
+        let look_up = move |_: &str, _| {
+            let _ = waits.lock().unwrap().recv();
+            Ok(vec![address])
+        };
+        let mut target = Target::new("shop.test:9001".parse().unwrap());
+        target.resolver = Resolver::new(look_up, PERIOD);
+        target.connect_timeout = Duration::from_millis(20);
+        let health = Arc::new(Health::new("old", &target));
+        let endpoints = Endpoints::of(&target.into(), &health).unwrap();
+        go_on.send(()).unwrap();
+        endpoints.look_up().await;
+        endpoints.rest();
+
+        let next = timeout(Duration::from_secs(10), endpoints.next()).await;
+        let next = next.expect("it does not wait").unwrap();
+
+        assert_eq!(next[0].address(), address);
+        assert!(!endpoints.known.borrow().is_current, "it hangs");
+        drop(go_on);
     }
 }
