@@ -53,6 +53,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(10);
 
+// === impl Client ===
+
 impl<B> Client<B>
 where
     B: Body + Send + Unpin + 'static,
@@ -73,107 +75,97 @@ where
             inner.is_http2.store(is_http2, Ordering::Relaxed);
         }
         if is_http2 {
-            let begun = begin_http2(connected, place, target.connect_timeout).await;
+            let begun = Self::begin_http2(connected, place, target.connect_timeout).await;
             return begun.map(Opened::Http2);
         }
-        let begun = begin_http1(connected, place, target.max_headers).await;
+        let begun = Self::begin_http1(connected, place, target.max_headers).await;
         begun.map(Opened::Http1)
     }
-}
 
-/// Begins HTTP/1.1, with answers of at most `max_headers` header lines.
-async fn begin_http1<B>(
-    (stream, endpoint): Connected,
-    place: Place,
-    max_headers: usize,
-) -> Result<Connection<B>, Error>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Buf + Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    let handle = Arc::<WriterHandle>::default();
-    let io = TokioIo::new(Http1Writer::new(stream, handle.clone()));
-    let (tx, driver) = http1::Builder::new()
-        .max_buf_size(MAX_READ)
-        .max_headers(max_headers)
-        .handshake(io)
-        .await
-        .map_err(Error::Protocol)?;
-    // The task ends with the connection or its `tx`. The request that waits for an answer receives the error.
-    let tls_end = Arc::<OnceLock<TlsFailure>>::default();
-    let ended = tls_end.clone();
-    tokio::spawn(async move {
-        let _place = place;
-        // Dropping it fails a request that waits, which looks for the cause.
-        let mut driver = pin!(driver.with_upgrades());
-        if let Err(error) = driver.as_mut().await {
-            TlsFailure::found_in(&error).map(|failure| ended.set(failure));
-            tracing::debug!(%error, "connection to a stack ended");
-        }
-    });
-    Ok(Connection {
-        tx,
-        handle,
-        endpoint,
-        origin: Origin::Fresh,
-        tls_end,
-    })
-}
-
-/// Begins HTTP/2. The stack has to greet within `limit`.
-async fn begin_http2<B>(
-    (stream, endpoint): Connected,
-    place: Place,
-    limit: Duration,
-) -> Result<Shared<B>, Error>
-where
-    B: Body + Send + Unpin + 'static,
-    B::Data: Buf + Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
-{
-    let keepalive = TcpKeepalive::new()
-        .with_time(SILENCE)
-        .with_interval(PROBE)
-        .with_retries(3);
-    // A unix socket has none, and needs none.
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-    let (stream, greeting) = Greeting::new(stream);
-    let (tx, mut driver) = http2::Builder::new(TokioExecutor::new())
-        .initial_stream_window_size(WINDOW)
-        // Streams whose answers nobody takes must not hold back the others.
-        .initial_connection_window_size(WINDOW * MAX_STREAMS as u32)
-        .max_header_list_size(MAX_READ as u32)
-        .max_send_buf_size(AHEAD)
-        .initial_max_send_streams(UNKNOWN)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(Error::Protocol)?;
-    let greeted = time::timeout(limit, greeting).await;
-    let greeted = greeted.map_err(|_| Error::ConnectTimeout(limit))?;
-    let greeted = greeted.map_err(|_| Error::gone())?;
-    let greeted = greeted.map_err(|failure| Error::Tls {
-        failure,
-        source: Box::new(Error::gone()),
-    })?;
-    let greeted = greeted.ok_or(Error::NotHttp2)?;
-    let streams = Arc::new(AtomicUsize::new(greeted));
-    let allowed = streams.clone();
-    // The task ends with the connection, or once `tx` is gone and the last stream has ended.
-    tokio::spawn(async move {
-        let _place = place;
-        let driven = poll_fn(|cx| {
-            let polled = Pin::new(&mut driver).poll(cx);
-            let streams = driver.current_max_send_streams();
-            if streams != UNKNOWN {
-                allowed.store(streams, Ordering::Relaxed);
+    /// Begins HTTP/1.1, with answers of at most `max_headers` header lines.
+    async fn begin_http1(
+        (stream, endpoint): Connected,
+        place: Place,
+        max_headers: usize,
+    ) -> Result<Connection<B>, Error> {
+        let handle = Arc::<WriterHandle>::default();
+        let io = TokioIo::new(Http1Writer::new(stream, handle.clone()));
+        let (tx, driver) = http1::Builder::new()
+            .max_buf_size(MAX_READ)
+            .max_headers(max_headers)
+            .handshake(io)
+            .await
+            .map_err(Error::Protocol)?;
+        // The task ends with the connection or its `tx`. The request that waits for an answer receives the error.
+        let tls_end = Arc::<OnceLock<TlsFailure>>::default();
+        let ended = tls_end.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            // Dropping it fails a request that waits, which looks for the cause.
+            let mut driver = pin!(driver.with_upgrades());
+            if let Err(error) = driver.as_mut().await {
+                TlsFailure::found_in(&error).map(|failure| ended.set(failure));
+                tracing::debug!(%error, "connection to a stack ended");
             }
-            polled
         });
-        if let Err(error) = driven.await {
-            tracing::debug!(%error, "connection to a stack ended");
-        }
-    });
-    Ok(Shared::new(tx, endpoint, streams))
+        Ok(Connection {
+            tx,
+            handle,
+            endpoint,
+            origin: Origin::Fresh,
+            tls_end,
+        })
+    }
+
+    /// Begins HTTP/2. The stack has to greet within `limit`.
+    async fn begin_http2(
+        (stream, endpoint): Connected,
+        place: Place,
+        limit: Duration,
+    ) -> Result<Shared<B>, Error> {
+        let keepalive = TcpKeepalive::new()
+            .with_time(SILENCE)
+            .with_interval(PROBE)
+            .with_retries(3);
+        // A unix socket has none, and needs none.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        let (stream, greeting) = Greeting::new(stream);
+        let (tx, mut driver) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(WINDOW)
+            // Streams whose answers nobody takes must not hold back the others.
+            .initial_connection_window_size(WINDOW * MAX_STREAMS as u32)
+            .max_header_list_size(MAX_READ as u32)
+            .max_send_buf_size(AHEAD)
+            .initial_max_send_streams(UNKNOWN)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(Error::Protocol)?;
+        let greeted = time::timeout(limit, greeting).await;
+        let greeted = greeted.map_err(|_| Error::ConnectTimeout(limit))?;
+        let greeted = greeted.map_err(|_| Error::gone())?;
+        let greeted = greeted.map_err(|failure| Error::Tls {
+            failure,
+            source: Box::new(Error::gone()),
+        })?;
+        let greeted = greeted.ok_or(Error::NotHttp2)?;
+        let streams = Arc::new(AtomicUsize::new(greeted));
+        let allowed = streams.clone();
+        // The task ends with the connection, or once `tx` is gone and the last stream has ended.
+        tokio::spawn(async move {
+            let _place = place;
+            let driven = poll_fn(|cx| {
+                let polled = Pin::new(&mut driver).poll(cx);
+                let streams = driver.current_max_send_streams();
+                if streams != UNKNOWN {
+                    allowed.store(streams, Ordering::Relaxed);
+                }
+                polled
+            });
+            if let Err(error) = driven.await {
+                tracing::debug!(%error, "connection to a stack ended");
+            }
+        });
+        Ok(Shared::new(tx, endpoint, streams))
+    }
 }
