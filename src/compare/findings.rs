@@ -227,13 +227,16 @@ impl<'c> Findings<'c> {
 
     /// Whether something of two compared documents was selected, if `compare.only` has left out something that differs.
     pub(super) fn is_selected(&mut self, documents: [&Document<'_>; 2]) -> Result<(), Reason> {
-        // The places may be in texts that rules have read.
-        let rules = self.rules;
-        let has_parsed = rules.parsing().any(|rule| self.applies(rule));
         let account = self.rules.only().and_then(|only| self.uses.get(&only));
         let leaves_out = account.is_some_and(|account| account.masked > 0);
-        match &self.options.only {
-            Some(only) if leaves_out && !has_parsed && !only.selects_any(&documents) => {
+        let (rules, options) = (self.rules, self.options);
+        match &options.only {
+            // The places may be in texts that rules have read.
+            Some(only)
+                if leaves_out
+                    && !only.selects_any(&documents)
+                    && !rules.parsing().any(|rule| self.applies(rule)) =>
+            {
                 Err(Reason::NothingSelected)
             }
             _ => Ok(()),
