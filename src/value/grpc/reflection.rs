@@ -121,18 +121,17 @@ const MAX_NAMES: usize = 4_096;
 impl Reflection {
     /// The body of the next call; `None` if there is nothing left to ask.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
-        self.questions = if self.asked.is_empty() {
+        let mut questions = if self.asked.is_empty() {
             vec![Question::Services(String::new())]
         } else {
             let symbols = self.services.iter().cloned().map(Question::Symbol);
             let imports = self.files.values().flat_map(|file| &file.dependency);
             let missing = imports.filter(|name| !self.has(name));
             let files = missing.cloned().map(Question::File);
-            let mut all: Vec<_> = symbols.chain(files).collect();
-            all.retain(|question| self.asked.insert(question.clone()));
-            all
+            symbols.chain(files).collect()
         };
-        self.asked.extend(self.questions.iter().cloned());
+        questions.retain(|question| self.asked.insert(question.clone()));
+        self.questions = questions;
         let mut body = BytesMut::new();
         for question in &self.questions {
             let question = Some(question.clone());
