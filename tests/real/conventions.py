@@ -16,7 +16,7 @@ CONFIGURATION = """
 listen: LISTEN
 admin: ADMIN
 old: {url: 'http://127.0.0.1:OLD'}
-new: {url: 'http://127.0.0.1:NEW', timeout: 300ms}
+new: {url: 'http://127.0.0.1:NEW', timeout: 1500ms}
 routes: [{name: get-user, path: '/users/{id}', required: true}]
 sample: {rate: 1.0}
 recheck: {after: [50ms], max_per_second: 1000}
@@ -77,7 +77,7 @@ def exported(tools, folder):
 
 def new_answers(path):
     if path == "/slow":
-        time.sleep(0.6)
+        time.sleep(3)
     return {"name": "Eve" if path.startswith("/users/1") else "Ada"}
 
 

@@ -15,7 +15,7 @@ admin: ADMIN
 allow_same_stack: true
 old: {url: 'SCHEME://127.0.0.1:STACK'}
 new: {url: 'SCHEME://127.0.0.1:STACK'}
-sample: {rate: 1.0}
+sample: {rate: 1.0, max_per_second: 100000}
 """
 
 #: As `websocket.py` in adapters/ sends them, by the kinds of frames (RFC 6455 5.2).
