@@ -30,8 +30,12 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
 
 /// Sends requests to one stack over pooled connections. Cheap to clone; clones share the connections.
 ///
@@ -75,6 +79,8 @@ pin_project! {
 
 /// Connections that one request tries if each of them ends before it is sent.
 const ATTEMPTS: usize = 4;
+/// Time between two looks for a connection that was given back, while none can be opened.
+const GLANCE: Duration = Duration::from_millis(5);
 
 // === impl Client ===
 
@@ -225,12 +231,17 @@ where
     }
 
     async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
-        match self.open(self.offer(&request)).await? {
-            Opened::Http1(connection) => self.exchange(connection, request).await,
-            Opened::Http2(connection) => {
+        match self.open(self.offer(&request)).await {
+            Ok(Opened::Http1(connection)) => self.exchange(connection, request).await,
+            Ok(Opened::Http2(connection)) => {
                 self.0.multiplexed.add(connection);
                 self.send_next(request, Origin::Reused).await
             }
+            Err(error) if error.is_out_of_files() => {
+                let connection = self.0.given_back().await.ok_or(error)?;
+                self.exchange(connection, request).await
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -254,6 +265,23 @@ where
             Origin::Reused => Box::pin(self.send(request)),
             Origin::Fresh => Box::pin(ready(Err(Error::gone()))),
         }
+    }
+}
+
+// === impl Inner ===
+
+impl<B> Inner<B> {
+    /// Waits for a connection that another request gives back, for the target's `connect_timeout` at most.
+    async fn given_back(&self) -> Option<Connection<B>> {
+        let given_back = async {
+            loop {
+                if let Some(connection) = self.pool.check_out() {
+                    return connection;
+                }
+                sleep(GLANCE).await;
+            }
+        };
+        timeout(self.target.connect_timeout, given_back).await.ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! One address of a stack, and connecting to the first of several that accepts.
 
+use super::error::is_out_of_files;
 use crate::transport::Stream;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use std::{
@@ -118,7 +119,9 @@ impl Attempt {
         match Stream::connect(address).await {
             Ok(stream) => Ok((stream, attempt)),
             Err(error) => {
-                attempt.end = Some(End::Failed);
+                if !is_out_of_files(&error) {
+                    attempt.end = Some(End::Failed);
+                }
                 Err(error)
             }
         }

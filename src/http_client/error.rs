@@ -2,6 +2,7 @@
 
 use super::{NoAnswer, pool::Origin};
 use crate::transport::TlsFailure;
+use rustix::io::Errno;
 use std::{error::Error as StdError, io, time::Duration};
 
 /// Why a stack gave no answer.
@@ -121,6 +122,11 @@ impl Error {
         }
     }
 
+    /// Whether this process may open no further file.
+    pub(super) fn is_out_of_files(&self) -> bool {
+        matches!(self, Self::Connect(error) if is_out_of_files(error))
+    }
+
     /// Whether the stack has not processed the request and will not.
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Refused(_))
@@ -130,6 +136,12 @@ impl Error {
     pub fn is_stale(&self) -> bool {
         matches!(self, Self::Reset { was_reused, .. } if *was_reused)
     }
+}
+
+/// Whether the system or this process may open no further file.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    let error = Errno::from_io_error(error);
+    matches!(error, Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// RFC 9113 8.7: the stream is past the last one that `GOAWAY` names, or was refused.

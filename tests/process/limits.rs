@@ -95,6 +95,31 @@ fn callers_wait_while_no_file_can_be_opened() {
 }
 
 #[test]
+fn callers_share_connections_while_no_file_can_be_opened() {
+    let old = Stack::start(|_| {
+        thread::sleep(Duration::from_millis(200));
+        json(ONE)
+    });
+    let sidecar = Sidecar::start(old.addr, Stack::json(ONE).addr, "");
+    assert_eq!(sidecar.patch(r#"{"sample": {"rate": 0}}"#).status, 200);
+    let mut callers: Vec<_> = (0..3).map(|_| sidecar.caller()).collect();
+    for caller in &mut callers {
+        assert_eq!(caller.get("/items/17").status, 200);
+    }
+    let none = Rlimit {
+        current: Some(3),
+        ..getrlimit(Resource::Nofile)
+    };
+    prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap();
+    for caller in &mut callers {
+        caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    for caller in &mut callers {
+        assert_eq!(caller.read().unwrap().status, 200);
+    }
+}
+
+#[test]
 fn configured_limits_hold_and_leave_the_probes_alone() {
     let old = hanging();
     let more = "limits: {connections: 20, head_timeout: 100ms, body_stall: 100ms}\n";
