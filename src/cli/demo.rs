@@ -198,7 +198,7 @@ impl Demo {
         let text = text(sent, &findings, next, width());
         client::print(args.json, &findings.document(), &text);
         if args.keep {
-            self.keep(args.rate.min(KEPT_RATE));
+            self.keep(args.rate.min(KEPT_RATE))?;
         }
         self.app.stop();
         self.runtime.block_on(self.stacks.drain());
@@ -237,8 +237,8 @@ impl Demo {
         Ok(())
     }
 
-    /// Keeps running until interrupted.
-    fn keep(&self, rate: NonZeroU32) {
+    /// Keeps running until interrupted or terminated.
+    fn keep(&self, rate: NonZeroU32) -> io::Result<()> {
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
         let addresses = format!("live traffic at http://{listen}, admin API at http://{admin}");
         complain(format!(
@@ -248,11 +248,14 @@ impl Demo {
         let traffic = Traffic::new(tcp(listen), rate);
         let traffic = traffic.run(Duration::MAX, || {});
         self.runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
             tokio::select! {
                 _ = traffic => {}
                 _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
             }
-        });
+            Ok(())
+        })
     }
 }
 
