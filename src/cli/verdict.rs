@@ -184,4 +184,20 @@ mod tests {
             assert!(width < 40 || words.contains(detail), "{text}");
         }
     }
+
+    #[test]
+    fn a_rare_route_that_is_unsafe_alone_is_explained() {
+        let mut verdict = verdict(9, json!([]));
+        let route = &mut verdict["routes"][0];
+        route["state"] = "unsafe".into();
+        let text = |verdict: &serde_json::Value| {
+            let verdict: Verdict = serde_json::from_value(verdict.clone()).unwrap();
+            Summary::new(&verdict, 80).to_string()
+        };
+        assert!(!text(&verdict).contains("unsafe alone"), "it is required");
+        verdict["routes"][0]["required"] = false.into();
+        let text = text(&verdict);
+        let line = "\n  not required   get-user: unsafe alone, but judged within (rest)";
+        assert!(text.contains(line), "{text}");
+    }
 }

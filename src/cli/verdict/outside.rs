@@ -3,7 +3,7 @@
 use super::Printable;
 use crate::{
     admin::documents::{RouteVerdict, Verdict},
-    verdict::{Counted, Percent, evidence::REST},
+    verdict::{Counted, Decision, Percent, evidence::REST},
 };
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl Outside<'_> {
         advice.collect()
     }
 
-    /// Exempt routes with their figures, and the rest if it is not required.
+    /// Exempt routes with their figures, routes of the rest that are unsafe, and the rest if it is not required.
     pub(super) fn not_required(&self) -> Vec<String> {
         let exempt: Vec<_> = self.0.routes.iter().filter(|route| route.exempt).collect();
         let mut lines: Vec<_> = exempt.iter().take(SHOWN).map(|route| line(route)).collect();
@@ -37,11 +37,30 @@ impl Outside<'_> {
             let more = exempt.len() - SHOWN;
             lines.push(format!("  {:<14} and {more} more", "exempt"));
         }
+        lines.extend(self.unsafe_in_rest());
         let rest = self.rest();
         lines.extend(
             rest.map(|share| format!("  {:<14} {REST}: {share} of the live reads", "not required")),
         );
         lines
+    }
+
+    /// Says why the verdict is not `unsafe` beside routes that are.
+    fn unsafe_in_rest(&self) -> Option<String> {
+        let is_meant = |route: &&RouteVerdict| {
+            let is_alone = !route.required && !route.exempt && &*route.route != REST;
+            is_alone && route.state == Decision::Unsafe
+        };
+        let mut routes = self.0.routes.iter().filter(is_meant);
+        let route = Printable(&routes.next()?.route);
+        let more = match routes.count() as u64 {
+            0 => String::new(),
+            more => format!(" and {}", Counted(more, "more route")),
+        };
+        Some(format!(
+            "  {:<14} {route}{more}: unsafe alone, but judged within {REST}",
+            "not required"
+        ))
     }
 
     /// Advice that no reason gives, with the routes that it is about.
