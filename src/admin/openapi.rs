@@ -4,9 +4,10 @@
 
 use super::problem::Problem;
 use crate::config;
-use axum::{Extension, Json};
-use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use axum::{Extension, response::IntoResponse};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
@@ -36,7 +37,7 @@ pub(super) struct Fails<const STATUS: u16>;
 
 /// The whole document. Shared by clones.
 #[derive(Clone, Debug)]
-pub(super) struct Described(Arc<Value>);
+pub(super) struct Described(Bytes);
 
 const SCHEME: &str = "token";
 
@@ -50,8 +51,8 @@ const SCHEME: &str = "token";
     tag = "api",
     responses((status = OK, body = Object, description = "An OpenAPI 3.1 document")),
 )]
-pub(super) async fn show(Extension(described): Extension<Described>) -> Json<Arc<Value>> {
-    Json(described.0)
+pub(super) async fn show(Extension(described): Extension<Described>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], described.0)
 }
 
 /// Completes the document that the routes provide. `token` is the required credential.
@@ -82,7 +83,8 @@ pub(super) fn describe(mut document: openapi::OpenApi, token: Option<&str>) -> D
     }
     let mut document = serde_json::to_value(document).expect("a description must be JSON");
     document["components"]["schemas"]["SettingsPatch"] = config::patch_schema();
-    Described(Arc::new(document))
+    // As text, because a tree of values takes more memory, and hardly anybody asks for it.
+    Described(document.to_string().into())
 }
 
 fn add(operation: &mut Operation, responses: BTreeMap<String, RefOr<Response>>) {

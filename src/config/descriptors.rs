@@ -85,6 +85,10 @@ impl DescriptorFiles {
         Ok(1)
     }
 
+    fn is_empty(&self) -> bool {
+        self.sets.is_empty() && self.sources.is_empty()
+    }
+
     fn add_folder(
         &mut self,
         folder: &Path,
@@ -238,6 +242,7 @@ impl Described {
             }
         }
         if faults.is_empty()
+            && !files.is_empty()
             && let Some(descriptors) = faults.collect(files.compile())
         {
             described.listed = descriptors.clone();

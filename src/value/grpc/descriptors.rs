@@ -16,8 +16,11 @@ use std::{
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// The described services and messages. Clones share them.
-#[derive(Clone)]
-pub struct Descriptors(Arc<Pool>);
+#[derive(Clone, Default)]
+pub struct Descriptors(
+    /// `None` for the well-known types alone, which take a megabyte once they are needed.
+    Option<Arc<Pool>>,
+);
 
 struct Pool {
     pool: DescriptorPool,
@@ -81,16 +84,25 @@ impl Descriptors {
             (path, call)
         });
         let calls = calls.collect();
-        Ok(Self(Arc::new(Pool {
+        Ok(Self(Some(Arc::new(Pool {
             pool,
             calls,
             fingerprint,
-        })))
+        }))))
+    }
+
+    fn pool(&self) -> &DescriptorPool {
+        static BUILTIN: LazyLock<Descriptors> = LazyLock::new(|| {
+            let builtin = Descriptors::new(Descriptors::builtin());
+            builtin.expect("invariant: the well-known types must be consistent")
+        });
+        let own = self.0.as_ref().or(BUILTIN.0.as_ref());
+        &own.expect("a made one has a pool").pool
     }
 
     /// Adds the files that a stack gave. What these descriptors define, by whatever file, stays as it is.
     pub(crate) fn extended(&self, files: &[FileDescriptorProto]) -> Result<Self, DescriptorError> {
-        let own = &self.0.pool;
+        let own = self.pool();
         let mut all: Vec<_> = own.file_descriptor_protos().cloned().collect();
         let imports: Vec<_> = all.iter().map(|file| file.name().to_owned()).collect();
         let others = files.iter().cloned();
@@ -112,7 +124,7 @@ impl Descriptors {
     }
 
     fn leave_out_own(&self, file: &mut FileDescriptorProto) {
-        let own = &self.0.pool;
+        let own = self.pool();
         let package = file.package().to_owned();
         let full = |name: &str| match &*package {
             "" => name.to_owned(),
@@ -130,39 +142,30 @@ impl Descriptors {
 
     /// The call with that path: `/package.Service/Method`.
     pub fn call(&self, path: &str) -> Option<&Call> {
-        self.0.calls.get(path)
+        self.0.as_ref()?.calls.get(path)
     }
 
     /// Every described call by its path.
     pub fn calls(&self) -> impl Iterator<Item = (&str, &Call)> {
-        self.0.calls.iter().map(|(path, call)| (&**path, call))
+        let calls = self.0.iter().flat_map(|pool| &pool.calls);
+        calls.map(|(path, call)| (&**path, call))
     }
 
     /// The message of that full name.
     pub fn message(&self, name: &str) -> Option<MessageDescriptor> {
-        self.0.pool.get_message_by_name(name)
+        self.pool().get_message_by_name(name)
     }
 
     /// A hash of everything that the descriptors add to the well-known types, without comments and places in sources;
     /// `None` if they add nothing.
     pub fn fingerprint(&self) -> Option<&str> {
-        self.0.fingerprint.as_deref()
-    }
-}
-
-impl Default for Descriptors {
-    fn default() -> Self {
-        static BUILTIN: LazyLock<Descriptors> = LazyLock::new(|| {
-            let builtin = Descriptors::new(Descriptors::builtin());
-            builtin.expect("invariant: the well-known types must be consistent")
-        });
-        BUILTIN.clone()
+        self.0.as_ref()?.fingerprint.as_deref()
     }
 }
 
 impl fmt::Debug for Descriptors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let calls = self.0.calls.len();
+        let calls = self.calls().count();
         f.debug_struct("Descriptors")
             .field("calls", &calls)
             .finish_non_exhaustive()
