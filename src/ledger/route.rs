@@ -19,10 +19,11 @@ use crate::{
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
+use opentelemetry::metrics::BoundHistogram;
 use std::{
     fmt,
     sync::{
-        Arc, RwLock,
+        Arc, OnceLock, RwLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -49,6 +50,8 @@ struct Counts {
     lessons: AtomicU8,
     /// Stored here and not in the sampler, which saves a look-up per read.
     floor: Bucket,
+    /// By stack, from its first checked answer on. Recording has no look-up then.
+    answers: [OnceLock<BoundHistogram<f64>>; 2],
     shared: Arc<LedgerShared>,
 }
 
@@ -110,6 +113,7 @@ impl Route {
             delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
+            answers: Default::default(),
             shared,
         }))
     }
@@ -121,6 +125,11 @@ impl Route {
 
     pub fn name(&self) -> &Arc<str> {
         &self.0.name
+    }
+
+    /// How long checked answers of the stack took.
+    pub(super) fn answers_of(&self, stack: Stack) -> &OnceLock<BoundHistogram<f64>> {
+        &self.0.answers[stack as usize]
     }
 
     /// Counts one live request; `None` if the caller got no answer.

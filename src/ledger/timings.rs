@@ -1,6 +1,6 @@
 //! Histograms of durations, read by the exporters.
 
-use super::AnsweredBy;
+use super::{AnsweredBy, Route};
 use crate::stack::Stack;
 use opentelemetry::{
     KeyValue,
@@ -85,15 +85,18 @@ impl Timings {
         }
     }
 
-    /// Records how long one stack took to answer a checked read. `route` must be a name known to the ledger, so that
-    /// the number of series is bounded.
-    pub fn answer(&self, stack: Stack, route: &Arc<str>, took: Duration) {
+    /// Records how long one stack took to answer a checked read of the route.
+    pub fn answer(&self, stack: Stack, route: &Route, took: Duration) {
         if let Some(histograms) = &self.0 {
-            let labels = [
-                KeyValue::new("twinread.route", route.clone()),
-                KeyValue::new("twinread.stack", stack.name()),
-            ];
-            histograms.answer.record(took.as_secs_f64(), &labels);
+            let labels = || {
+                [
+                    KeyValue::new("twinread.route", route.name().clone()),
+                    KeyValue::new("twinread.stack", stack.name()),
+                ]
+            };
+            let own = route.answers_of(stack);
+            let own = own.get_or_init(|| histograms.answer.bind(&labels()));
+            own.record(took.as_secs_f64());
         }
     }
 }

@@ -41,6 +41,9 @@ const CAPACITY: usize = 512;
 /// Approximate bytes that a header uses in a header map, in addition to name and value.
 const ENTRY: usize = 96;
 
+/// Headers that a replay adds. Without room for them, the map would be allocated again.
+const ADDED: usize = 4;
+
 const INTACT: &str = "what was put in flat must come out whole";
 
 // === impl CompactHead ===
@@ -79,7 +82,7 @@ impl CompactHead {
     /// Returns the target (empty if there was none) and the headers. Both share the kept bytes.
     pub fn open(self) -> (Bytes, HeaderMap) {
         let mut bytes = Bytes::from(self.bytes);
-        let mut headers = HeaderMap::with_capacity(self.names.len());
+        let mut headers = HeaderMap::with_capacity(self.names.len() + ADDED);
         for (name, length) in self.names {
             let value = HeaderValue::from_maybe_shared(bytes.split_to(length)).expect(INTACT);
             headers.append(name, value);

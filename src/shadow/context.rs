@@ -159,9 +159,8 @@ impl CheckContext {
         }
         for (stack, timed) in timed {
             ticket.answered(stack, timed.took);
-            self.handles
-                .timings
-                .answer(stack, ticket.route().name(), timed.took);
+            let timings = &self.handles.timings;
+            timings.answer(stack, ticket.route(), timed.took);
         }
     }
 

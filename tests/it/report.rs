@@ -582,7 +582,7 @@ fn exercise(metrics: &Metrics, ledger: &Ledger) {
     let timings = metrics.timings();
     timings.overhead(Duration::from_micros(3));
     timings.live(AnsweredBy::Old, Duration::from_millis(30));
-    timings.answer(Stack::New, route.name(), Duration::from_millis(30));
+    timings.answer(Stack::New, &route, Duration::from_millis(30));
 }
 
 /// The value of a series, named with its labels in alphabetical order.
@@ -721,7 +721,7 @@ fn a_route_that_only_matches_has_few_series() {
     }
     for stack in [Stack::Old, Stack::New] {
         let timings = metrics.timings();
-        timings.answer(stack, route.name(), Duration::from_millis(30));
+        timings.answer(stack, &route, Duration::from_millis(30));
     }
 
     let text = metrics.text();

@@ -2,7 +2,7 @@
 
 use super::parameters;
 use crate::value::content_type::ContentType;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::percent_decode;
 use regex::{Regex, bytes};
 use serde_json::Value;
@@ -48,7 +48,9 @@ pub(super) enum Override {
 
 /// Whether a header or the query string overrides the method.
 pub(super) fn overrides_method(headers: &HeaderMap, query: Option<&str>) -> bool {
-    headers.keys().any(|name| is_override(name.as_str())) || query.is_some_and(has_override)
+    // A header's name has nothing that `bare` takes away.
+    let is_override = |name: &HeaderName| is_listed(name.as_str());
+    headers.keys().any(is_override) || query.is_some_and(has_override)
 }
 
 /// Whether a stack may resolve this path to another resource than its segments name.
@@ -155,7 +157,10 @@ fn has_override(text: &str) -> bool {
 
 /// Whether frameworks treat the name as a method override.
 pub(super) fn is_override(name: &str) -> bool {
-    let name = parameters::bare(name);
+    is_listed(parameters::bare(name))
+}
+
+fn is_listed(name: &str) -> bool {
     METHOD_OVERRIDES.iter().any(|own| is_same(name, own))
 }
 
