@@ -24,7 +24,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::OwnedSemaphorePermit, time};
+use tokio::{io::BufReader, sync::OwnedSemaphorePermit, time};
 
 /// A new connection, by its protocol.
 pub(super) enum Opened<B> {
@@ -43,6 +43,8 @@ pub(super) const MAX_READ: usize = 128 << 10;
 const UNKNOWN: usize = MAX_STREAMS + 1;
 /// Bytes of an answer that a stack may send ahead. What a caller does not take is kept, so this bounds memory.
 const WINDOW: u32 = 256 << 10;
+/// Bytes that one read from a stack of HTTP/2 takes: many answers at once, while the library reads a frame at a time.
+const READ_AHEAD: usize = 64 << 10;
 /// Bytes of a request's body that are ahead of what the stack takes.
 const AHEAD: usize = 128 << 10;
 /// On an idle connection, a stack that vanished silently is noticed after this and three times [`PROBE`]. The system
@@ -138,7 +140,7 @@ where
             .max_header_list_size(MAX_READ as u32)
             .max_send_buf_size(AHEAD)
             .initial_max_send_streams(UNKNOWN)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(BufReader::with_capacity(READ_AHEAD, stream)))
             .await
             .map_err(Error::Protocol)?;
         let greeted = time::timeout(limit, greeting).await;
