@@ -92,6 +92,7 @@ pub(super) fn file(path: &Path, health: &Health) -> Result<Opened, Trouble> {
     };
     let reader = connect(&path)?;
     reader.pragma_update(None, "query_only", true)?;
+    reader.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(Opened {
         writer: Arc::new(Mutex::new(writer)),
         reader: Arc::new(Mutex::new(reader)),
@@ -197,6 +198,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
     // Only affects an empty file, before its first page.
+    // An empty image has no folder for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     // In memory, or without shared memory, SQLite returns another mode, which also works.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
