@@ -45,7 +45,7 @@ impl Outside<'_> {
         lines
     }
 
-    /// Says why the verdict is not `unsafe` beside routes that are.
+    /// Says why the verdict is not `unsafe` although such a route is.
     fn unsafe_in_rest(&self) -> Option<String> {
         let is_meant = |route: &&RouteVerdict| {
             let is_alone = !route.required && !route.exempt && &*route.route != REST;
