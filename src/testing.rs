@@ -128,5 +128,6 @@ pub mod trace_context {
 pub mod transport {
     pub use crate::transport::{
         Address, ClientFiles, ClientTls, Peer, ServerFiles, ServerTls, TlsFailure, TrustedProxies,
+        read_header,
     };
 }

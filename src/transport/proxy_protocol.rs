@@ -39,9 +39,7 @@ impl TrustedProxies {
 ///
 /// # Errors
 /// `InvalidData` if the connection does not begin with a header; those of the system.
-pub(crate) async fn read_header(
-    stream: &mut (impl AsyncRead + Unpin),
-) -> io::Result<Option<SocketAddr>> {
+pub async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let mut header = vec![0; SHORTEST];
     stream.read_exact(&mut header).await?;
     if header.starts_with(SIGNATURE) {
