@@ -32,7 +32,7 @@ use twinread::testing::{
     drain,
     http_client::{Health, Target, Via},
     ledger::{Gauges, Ledger, Timings},
-    live::{self, Config, Handles, ListenerLimits, LiveSettings},
+    live::{self, Config, Ends, Handles, ListenerLimits, LiveSettings},
     pipeline::{QueueReceiver, Writes, queue},
     settings::{self, Publisher},
     transport::{Address, TrustedProxies},
@@ -130,9 +130,11 @@ impl Sidecar {
             writes: Writes::new(DAY, gauges.clone()),
             gauges,
             stacks: ["old", "new"].map(|name| Arc::new(Health::new(name, &target))),
+            accepted: || {},
         };
         let config = Config {
             listen: Address::Unix(path.clone()),
+            inherited: None,
             old: target.clone(),
             new: target,
             limits: ListenerLimits::default(),
@@ -140,7 +142,11 @@ impl Sidecar {
         };
         let (signal, watch) = drain::channel();
         let bound = live::bind(config, handles).expect("a listener");
-        tokio::spawn(bound.run(watch));
+        tokio::spawn(bound.run(Ends {
+            leave: watch.clone(),
+            stop: watch,
+            linger: DAY,
+        }));
         Self {
             path,
             ledger,
@@ -162,10 +168,13 @@ impl Sidecar {
         let target = format!("/own/{}", self.seen.load(Ordering::Relaxed));
         let own = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let answer = self.exchange(own.as_bytes(), b"").await;
+        let answer = String::from_utf8_lossy(&answer);
+        // A stack of HTTP/2 gives no length.
+        let chunked = format!("\r\n{target}\r\n0\r\n\r\n");
         assert!(
-            answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(target.as_bytes()),
-            "the answer of another: {:?}",
-            String::from_utf8_lossy(&answer)
+            answer.starts_with("HTTP/1.1 200 ")
+                && (answer.ends_with(&format!("\r\n{target}")) || answer.ends_with(&chunked)),
+            "the answer of another: {answer:?}"
         );
     }
 

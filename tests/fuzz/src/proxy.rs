@@ -41,14 +41,16 @@ fn read(pieces: &mut Pieces<'_>) -> std::io::Result<Option<SocketAddr>> {
 }
 
 fn of_text(text: &[u8]) -> Option<SocketAddr> {
-    let text = std::str::from_utf8(text).expect("a header is text");
     assert!(text.len() <= 101, "longer than a header may be");
+    // Whatever follows on the line says nothing.
+    if text.starts_with(b"UNKNOWN") {
+        assert!(text.ends_with(b"\r\n"), "a header is a line");
+        return None;
+    }
+    let text = std::str::from_utf8(text).expect("a header is text");
     let line = text.strip_suffix("\r\n").expect("a header is a line");
     assert!(!line.contains("\r\n"), "more than a header was taken");
     let words: Vec<_> = line.split(' ').collect();
-    if words[0] == "UNKNOWN" {
-        return None;
-    }
     let [family, source, target, source_port, target_port] = words[..] else {
         panic!("not the words of a header: {line:?}");
     };
