@@ -1,4 +1,4 @@
-//! Pipelines query the verdict: by `twinread gate`, and as `docs/operations.md` shows for Argo Rollouts and Flagger.
+//! Pipelines query the verdict: by `twinread gate`, and as the manifests in `deploy/` do for Argo Rollouts and Flagger.
 
 use crate::{
     ONE, OTHER,
@@ -14,7 +14,8 @@ use std::{
 };
 use twinread::testing::spanned_yaml::Node;
 
-const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const ANALYSIS_TEMPLATE: &str = include_str!("../../deploy/argo/analysis-template.yaml");
+const CANARY: &str = include_str!("../../deploy/flagger/canary.yaml");
 const TOKEN: &str = "s3cret";
 
 /// Limits that a few checks decide on.
@@ -37,13 +38,11 @@ fn sidecars() -> [(&'static str, Sidecar); 3] {
     })
 }
 
-/// The document of this kind on the operations page.
-fn written(kind: &str) -> Value {
-    let blocks = OPERATIONS.split("```yaml\n").skip(1);
-    let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
-    let is_meant = |block: &&str| block.contains(&format!("\nkind: {kind}\n"));
-    let block = blocks.find(is_meant).expect(kind);
-    Node::parse(&Arc::from(kind), block).unwrap().to_json()
+/// A manifest of this kind.
+fn manifest(kind: &str, text: &str) -> Value {
+    let manifest = Node::parse(&Arc::from(kind), text).unwrap().to_json();
+    assert_eq!(manifest["kind"], kind);
+    manifest
 }
 
 fn text(value: &Value) -> &str {
@@ -101,7 +100,7 @@ fn measured(metric: &Value, sidecar: &Sidecar) -> &'static str {
 
 // === Flagger ===
 
-/// Whether the load tester would report success for the command. Knows the shell features of that page: `curl -fsS -H
+/// Whether the load tester would report success for the command. Knows the shell features in use: `curl -fsS -H
 /// "…" "…"`, and `grep -q '…'` after a pipe. A pipe returns the status of its last command.
 fn succeeds(command: &str, sidecar: &Sidecar) -> bool {
     let words = words(&command.replace("$TWINREAD_ADMIN_TOKEN", TOKEN));
@@ -144,7 +143,7 @@ fn words(command: &str) -> Vec<String> {
 
 #[test]
 fn the_analysis_template_lets_go_on_takes_back_and_waits() {
-    let template = written("AnalysisTemplate");
+    let template = manifest("AnalysisTemplate", ANALYSIS_TEMPLATE);
     let metric = &template["spec"]["metrics"][0];
     // With a count, that many inconclusive measurements would be a success.
     assert!(metric.get("count").is_none() && metric["consecutiveSuccessLimit"] == 1);
@@ -163,7 +162,7 @@ fn the_analysis_template_lets_go_on_takes_back_and_waits() {
 
 #[test]
 fn the_canary_is_promoted_when_safe_and_rolled_back_when_unsafe() {
-    let canary = written("Canary");
+    let canary = manifest("Canary", CANARY);
     let hooks = canary["spec"]["analysis"]["webhooks"].as_array().unwrap();
     let hook = |kind: &str| {
         let mut hooks = hooks.iter().filter(|hook| hook["type"] == kind);
