@@ -7,6 +7,7 @@ import abuse
 import clients
 import collector
 import conventions
+import delivery
 import differential
 import downgrades
 import dynamodb
@@ -33,7 +34,7 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
-        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga,
+        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga, delivery,
     )  # fmt: skip
 }
 
