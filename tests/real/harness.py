@@ -84,6 +84,9 @@ class Tools:
         folders = (self.scratch / "debian" / "root" / "usr/lib", pathlib.Path("/usr/lib"))
         return str(next(found for folder in folders for found in folder.glob("*/faketime/libfaketimeMT.so.1")))
 
+    def kubectl(self):
+        return str(self.scratch / "kubectl/kubectl")
+
     def wstest(self):
         return str(self.scratch / "autobahn/wstest")
 
@@ -196,8 +199,8 @@ def call(port, method, path, body=None, headers=None):
 
 
 @contextlib.contextmanager
-def stack(answers):
-    """A small stack on a free port: `answers(path)` gives a JSON document. Yields the port and the requests seen."""
+def stack(answers, address=(LOCALHOST, 0)):
+    """A small stack, on a free port unless told: `answers(path)` gives a JSON document. Yields the port and the requests seen."""
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -216,7 +219,7 @@ def stack(answers):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer((LOCALHOST, 0), Handler)
+    server = http.server.ThreadingHTTPServer(address, Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -16,6 +16,7 @@ import exchanges
 import faults
 import frames
 import jsonserver
+import kubernetes
 import messages
 import openapi
 import postgres
@@ -34,7 +35,7 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
-        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga, delivery,
+        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga, delivery, kubernetes,
     )  # fmt: skip
 }
 
