@@ -200,7 +200,7 @@ def call(port, method, path, body=None, headers=None):
 
 @contextlib.contextmanager
 def stack(answers, address=(LOCALHOST, 0)):
-    """A small stack, on a free port unless told: `answers(path)` gives a JSON document. Yields the port and the requests seen."""
+    """A small stack, by default on a free port: `answers(path)` gives a JSON document. Yields the port and the requests seen."""
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -31,6 +31,7 @@ SCHEMAS = {
 # What nobody outside may reach: each pod has a network of its own, in which these are the address of the pod and those of two Services.
 POD, OLD, NEW = "127.0.0.4", "127.0.0.2", "127.0.0.3"
 HOSTS = f"{LOCALHOST} localhost\n{OLD} shop shop-old\n{NEW} shop-new\n"
+WRONG = "/prices/wrong"
 TOKEN = "the-token-of-this-suite"
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
@@ -145,7 +146,7 @@ def check_deadlines(checks, name, documents):
     pod, container = pod_of(documents)["spec"], twinread_of(documents)
     (grace,) = re.findall(r"^drain: \{grace: (\d+)s\}", configuration_of(documents)["twinread.yaml"], re.MULTILINE)
     before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    # A sidecar gets its signal after the service, which has 30 s unless told.
+    # A sidecar gets its signal after the service, which has 30 s by default.
     before += 30 if "initContainers" in pod else 0
     left = pod["terminationGracePeriodSeconds"] - before - int(grace)
     checks.that(f"{name}: drain.grace and 10 s fit into terminationGracePeriodSeconds", left >= 10, f"{left} s are left")
@@ -287,14 +288,14 @@ def check_pod(checks, tools, twinread, name, documents):
         checks.equal(f"{name}: not ready without a stack", status(pod.probe("readinessProbe")), 503)
         with (
             stack(lambda path: {"path": path, "price": "9.90"}, (OLD, 80)) as (_, old),
-            stack(lambda path: {"path": path, "price": "9.90"}, (NEW, 80)) as (_, new),
+            stack(lambda path: {"path": path, "price": "9.9" if path == WRONG else "9.90"}, (NEW, 80)) as (_, new),
         ):
             wait_for("readinessProbe", lambda: status(pod.probe("readinessProbe")) == 200, 30)
             checks.that(f"{name}: ready once the old stack is there", True)
             check_callers(checks, name, pod, documents, old, new)
             check_reload(checks, name, pod, documents)
             if name == "standalone":
-                check_verdict(checks, name, pod)
+                check_verdict(checks, pod)
             epoch = pod.execute("gate").stdout.split()[2]
             began = time.monotonic()
             checks.equal(f"{name}: SIGTERM ends it in order", process.stop(), 0)
@@ -312,7 +313,7 @@ def check_callers(checks, name, pod, documents, old, new):
         (web,) = pod_of(documents)["spec"]["containers"]
         (url,) = (each["value"] for each in web["env"] if each["name"] == "SHOP_URL")
         address, port = url.removeprefix("http://").split(":")
-        sent, hosts = {}, ("shop", "shop")
+        sent, hosts = {}, ("shop", "shop-new")
         checks.equal("sidecar: reached by its own pod alone", ask(POD, int(port), "/prices/1"), None)
     else:
         address, port, sent = POD, pod.port("http"), {"host": "shop"}
@@ -329,23 +330,32 @@ def check_reload(checks, name, pod, documents):
     """The ConfigMap is changed, and the kubelet swaps the folder."""
     data = configuration_of(documents)
     checks.equal(f"{name}: the limit of the file", pod.settings()["sample.max_per_second"], 20)
-    text = data["twinread.yaml"].replace("max_per_second: 20", "max_per_second: 500") + "verdict: {max_mismatch: 0.01}\n"
+    text = data["twinread.yaml"].replace("max_per_second: 20", "max_per_second: 500") + "verdict: {max_mismatch: 0.01}\nrecheck: {after: [200ms]}\n"
     pod.mount({**data, "twinread.yaml": text})
     wait_for("the reload", lambda: pod.settings()["sample.max_per_second"] == 500)
     checks.equal(f"{name}: a changed ConfigMap is in force", pod.settings()["verdict.max_mismatch"], 0.01)
     pod.mount({**data, "twinread.yaml": "liste: 1\n"})
     wait_for("a refused reload", lambda: any("configuration" in each for each in pod.probe("readinessProbe").json()["impaired"]))
-    checks.equal(f"{name}: a faulty one changes nothing", (pod.settings()["sample.max_per_second"], status(pod.probe("readinessProbe"))), (500, 200))
+    state = (pod.settings()["sample.max_per_second"], status(pod.probe("readinessProbe")))
+    checks.equal(f"{name}: a faulty one changes nothing", state, (500, 200))
     pod.mount({**data, "twinread.yaml": text})
     wait_for("the reload", lambda: not pod.probe("readinessProbe").json()["impaired"])
 
 
-def check_verdict(checks, name, pod):
+def check_verdict(checks, pod):
     """The way that docs/kubernetes.md leads, with a limit of 1 % in place of 0.1 %."""
     connection = http.client.HTTPConnection(POD, pod.port("http"), timeout=20)
-    for number in range(450):
-        connection.request("GET", f"/prices/{number}", headers={"host": "shop"})
+
+    def read(path):
+        connection.request("GET", path, headers={"host": "shop"})
         connection.getresponse().read()
-    connection.close()
+
+    for number in range(450):
+        read(f"/prices/{number}")
     ran = pod.execute("gate", "--wait", "30s")
-    checks.equal(f"{name}: gate in the pod comes to a verdict", (ran.returncode, ran.stdout[:5]), (0, "safe "))
+    checks.equal("standalone: gate in the pod comes to a verdict", (ran.returncode, ran.stdout[:5]), (0, "safe "))
+    read(WRONG)
+    connection.close()
+    listed = wait_for("a stored mismatch", lambda: re.findall(r"^(\w{16})  mismatch", pod.execute("mismatches").stdout, re.MULTILINE))
+    checks.that("standalone: a mismatch is stored and shown", "$.price  value" in pod.execute("show", *listed).stdout, listed)
+    checks.equal("standalone: nothing is impaired", pod.probe("readinessProbe").json()["impaired"], [])
