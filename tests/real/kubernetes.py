@@ -18,6 +18,7 @@ from harness import LOCALHOST, Answer, Process, stack, wait_for
 
 REPOSITORY = pathlib.Path(__file__).parent.parent.parent
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
+PAGE = REPOSITORY / "docs" / "kubernetes.md"
 OVERLAYS = ("sidecar", "standalone", "mesh")
 # The oldest that knows `preStop.sleep` without a switch, and the newest that the validator knows.
 VERSIONS = ("1.30.0", "1.37.0")
@@ -130,8 +131,9 @@ def check_edits(checks, tools, overlays):
     shop["metadata"]["name"] = "shop"
     file = tools.scratch / "shop.json"
     file.write_text(json.dumps(shop))
-    (ports,) = (each["ports"] for each in [twinread_of(documents)])
-    for to, label in (("into the path", "app=twinread"), ("out again", "app=shop")):
+    ports = twinread_of(documents)["ports"]
+    labels = re.findall(r"^kubectl set selector service/shop (.+)", PAGE.read_text(), re.MULTILINE)
+    for to, label in zip(("into the path", "out again"), labels, strict=True):
         ran = tools.run([tools.kubectl(), "set", "selector", "--local", "-f", file, label, "-o", "json"], check=True)
         file.write_text(ran.stdout)
         selector = json.loads(ran.stdout)["spec"]["selector"]
@@ -140,6 +142,8 @@ def check_edits(checks, tools, overlays):
     checks.equal("standalone: the pods of twinread have that label", pod_of(documents)["metadata"]["labels"]["app"], "twinread")
     names = {each["targetPort"] for each in shop["spec"]["ports"]}
     checks.that("standalone: ... and the port of that name", names <= {each["name"] for each in ports}, ports)
+    paths = set(re.findall(r"deploy/kubernetes[\w/.-]*", PAGE.read_text() + (REPOSITORY / "README.md").read_text()))
+    checks.equal("the pages name files that are there", [path for path in paths if not (REPOSITORY / path).exists()], [])
 
 
 def check_deadlines(checks, name, documents):
@@ -330,7 +334,8 @@ def check_reload(checks, name, pod, documents):
     """The ConfigMap is changed, and the kubelet swaps the folder."""
     data = configuration_of(documents)
     checks.equal(f"{name}: the limit of the file", pod.settings()["sample.max_per_second"], 20)
-    text = data["twinread.yaml"].replace("max_per_second: 20", "max_per_second: 500") + "verdict: {max_mismatch: 0.01}\nrecheck: {after: [200ms]}\n"
+    text = data["twinread.yaml"].replace("max_per_second: 20", "max_per_second: 500")
+    text += "verdict: {max_mismatch: 0.01}\nrecheck: {after: [200ms]}\n"
     pod.mount({**data, "twinread.yaml": text})
     wait_for("the reload", lambda: pod.settings()["sample.max_per_second"] == 500)
     checks.equal(f"{name}: a changed ConfigMap is in force", pod.settings()["verdict.max_mismatch"], 0.01)
