@@ -199,12 +199,16 @@ def call(port, method, path, body=None, headers=None):
 
 
 @contextlib.contextmanager
-def stack(answers, address=(LOCALHOST, 0)):
-    """A small stack, by default on a free port: `answers(path)` gives a JSON document. Yields the port and the requests seen."""
+def stack(answers, address=(LOCALHOST, 0), is_prompt=False):
+    """A small stack, by default on a free port: `answers(path)` gives a JSON document. Yields the port and the requests seen.
+
+    Unless it is prompt, each body waits for its head to be acknowledged (40 ms).
+    """
     seen = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = is_prompt
 
         def do_GET(self):
             seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))

