@@ -64,6 +64,9 @@ pub trait GaugeSource: fmt::Debug + Send + Sync + 'static {
 
     /// How often each rule was evaluated, and how many differences it masked, since the start of the process.
     fn rules(&self) -> Vec<(Arc<str>, RuleCount)>;
+
+    /// From when on each rule that ends does not apply any more, in seconds since 1970.
+    fn expiries(&self) -> Vec<(Arc<str>, f64)>;
 }
 
 /// The verdict in metrics.
@@ -71,7 +74,10 @@ pub trait GaugeSource: fmt::Debug + Send + Sync + 'static {
 pub struct Verdict {
     /// One of `VERDICTS`.
     pub name: &'static str,
+    /// The coverage that every required route needs.
+    pub coverage_limit: f64,
     pub soak_clean_seconds: u64,
+    pub soak_required_seconds: u64,
     pub routes: Vec<RouteGauges>,
 }
 

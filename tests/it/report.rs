@@ -535,7 +535,9 @@ impl GaugeSource for Fixed {
     fn verdict(&self) -> Option<Arc<Verdict>> {
         Some(Arc::new(Verdict {
             name: "undecided",
+            coverage_limit: 0.9,
             soak_clean_seconds: 60,
+            soak_required_seconds: 600,
             routes: vec![RouteGauges {
                 route: "get-item".into(),
                 is_required: true,
@@ -553,6 +555,10 @@ impl GaugeSource for Fixed {
             masked: 3,
         };
         vec![("http-date".into(), count)]
+    }
+
+    fn expiries(&self) -> Vec<(Arc<str>, f64)> {
+        vec![("http-date".into(), 1.8e9)]
     }
 }
 
@@ -628,20 +634,6 @@ fn metrics_read_what_the_ledger_counted() {
         ("twinread_breaker_open", 0.0),
         ("twinread_settings_revision", 0.0),
         ("twinread_reload_failures_total", 0.0),
-        (
-            "twinread_mismatch_upper_bound_ratio{route=\"get-item\"}",
-            0.25,
-        ),
-        (
-            "twinread_mismatch_lower_bound_ratio{route=\"get-item\"}",
-            0.125,
-        ),
-        ("twinread_mismatch_limit_ratio{route=\"get-item\"}", 0.001),
-        ("twinread_coverage_ratio{route=\"get-item\"}", 0.5),
-        ("twinread_route_required{route=\"get-item\"}", 1.0),
-        ("twinread_soak_clean_seconds", 60.0),
-        ("twinread_verdict{verdict=\"undecided\"}", 1.0),
-        ("twinread_verdict{verdict=\"safe\"}", 0.0),
         ("twinread_build_info{version=\"0.1.0\"}", 1.0),
         ("twinread_live_overhead_seconds_count", 1.0),
         ("twinread_live_seconds_count{answered_by=\"old\"}", 1.0),
@@ -654,6 +646,37 @@ fn metrics_read_what_the_ledger_counted() {
             "twinread_answer_seconds_bucket{route=\"get-item\",stack=\"new\",le=\"+Inf\"}",
             1.0,
         ),
+    ] {
+        assert_eq!(series(&text, name), Some(value), "{name} in\n{text}");
+    }
+}
+
+#[test]
+fn metrics_show_the_verdict_and_what_it_needs() {
+    let (metrics, ledger, _) = metrics();
+    exercise(&metrics, &ledger);
+    let text = metrics.text();
+    for (name, value) in [
+        (
+            "twinread_mismatch_upper_bound_ratio{route=\"get-item\"}",
+            0.25,
+        ),
+        (
+            "twinread_mismatch_lower_bound_ratio{route=\"get-item\"}",
+            0.125,
+        ),
+        ("twinread_mismatch_limit_ratio{route=\"get-item\"}", 0.001),
+        ("twinread_coverage_ratio{route=\"get-item\"}", 0.5),
+        ("twinread_route_required{route=\"get-item\"}", 1.0),
+        ("twinread_soak_clean_seconds", 60.0),
+        ("twinread_soak_required_seconds", 600.0),
+        ("twinread_coverage_limit_ratio", 0.9),
+        (
+            "twinread_rule_expiry_time_seconds{rule=\"http-date\"}",
+            1.8e9,
+        ),
+        ("twinread_verdict{verdict=\"undecided\"}", 1.0),
+        ("twinread_verdict{verdict=\"safe\"}", 0.0),
     ] {
         assert_eq!(series(&text, name), Some(value), "{name} in\n{text}");
     }
@@ -681,7 +704,7 @@ fn every_metric_has_help_and_a_name_by_the_conventions() {
             assert!(!line.contains("otel_scope"), "{line}");
         }
     }
-    assert_eq!(names.len(), 37, "{names:?}");
+    assert_eq!(names.len(), 40, "{names:?}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ routes:
   - {name: list-orders, path: '/orders', required: true}
 sample: {rate: 1.0, max_per_second: 1000}
 recheck: {after: [100ms], max_per_second: 100}
-rules: [builtin:http]
+rules: [builtin:http, RULES]
 verdict: {max_mismatch: 0.01}
 store: {path: STORE}
 """
@@ -138,7 +138,9 @@ def start(started, tools, twinread):
     """A migration, a sidecar in trouble, and a demo. The first, and the ports of metrics."""
     (old, _), (new, _) = (started.enter_context(stack(answers, is_prompt=True)) for answers in (old_answers, new_answers))
     store = tools.scratch / f"dashboards-{time.time_ns()}.db"
-    words = {**certificate(tools, "dashboards-"), "OLD": old, "NEW": new, "NOBODY": free_port(), "STORE": store}
+    rules = tools.scratch / "dashboards-rules.yaml"
+    rules.write_text("rules: [{id: later, why: 'a rule that ends', at: $.nowhere, do: ignore, expires: 2099-12-31}]\n")
+    words = {**certificate(tools, "dashboards-"), "OLD": old, "NEW": new, "NOBODY": free_port(), "STORE": store, "RULES": rules}
 
     def sidecar(name, configuration):
         for word, value in words.items():

@@ -11,7 +11,7 @@ use crate::{
     settings::Current,
     verdict::{Activity, Decision, Evidence, judge},
 };
-use jiff::civil::Date;
+use jiff::{civil::Date, tz::TimeZone};
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
@@ -36,7 +36,7 @@ const UNWANTED: &str = "all answers were 4xx; if nobody needs it, add it to verd
 impl VerdictSource {
     /// Shows the verdict in the metrics until the next call.
     pub(super) fn show(&self, verdict: &documents::Verdict) {
-        let shown = Arc::new(prometheus::Verdict::from(verdict));
+        let shown = Arc::new(gauges(verdict, &self.config.get()));
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
     }
 
@@ -110,6 +110,17 @@ impl GaugeSource for VerdictSource {
         ids.map(|id| (Arc::clone(&id), self.rule_counts.get(&id)))
             .collect()
     }
+
+    fn expiries(&self) -> Vec<(Arc<str>, f64)> {
+        let config = self.config.get();
+        let rules = config.comparing.rules.rules().iter();
+        let ends = rules.filter_map(|rule| {
+            let after = rule.expires?.tomorrow().ok()?;
+            let end = after.to_zoned(TimeZone::UTC).ok()?.timestamp();
+            Some((Arc::from(rule.id.as_str()), end.as_second() as f64))
+        });
+        ends.collect()
+    }
 }
 
 /// Whether every request since the start of the process was answered 4xx.
@@ -118,21 +129,22 @@ fn is_only_refused(route: &Route) -> bool {
     !counts.is_empty() && counts.iter().all(|count| count.status_class == "4xx")
 }
 
-impl From<&documents::Verdict> for prometheus::Verdict {
-    fn from(verdict: &documents::Verdict) -> Self {
-        let routes = verdict.routes.iter().map(|route| prometheus::RouteGauges {
-            route: route.route.clone(),
-            is_required: route.required,
-            lower: route.mismatch_rate.lower,
-            upper: route.mismatch_rate.upper,
-            limit: route.mismatch_rate.limit,
-            coverage: route.coverage,
-        });
-        Self {
-            name: verdict.verdict.name(),
-            soak_clean_seconds: verdict.soak.clean_seconds,
-            routes: routes.collect(),
-        }
+/// What metrics show of the verdict.
+fn gauges(verdict: &documents::Verdict, config: &Config) -> prometheus::Verdict {
+    let routes = verdict.routes.iter().map(|route| prometheus::RouteGauges {
+        route: route.route.clone(),
+        is_required: route.required,
+        lower: route.mismatch_rate.lower,
+        upper: route.mismatch_rate.upper,
+        limit: route.mismatch_rate.limit,
+        coverage: route.coverage,
+    });
+    prometheus::Verdict {
+        name: verdict.verdict.name(),
+        coverage_limit: config.settings.verdict.min_coverage,
+        soak_clean_seconds: verdict.soak.clean_seconds,
+        soak_required_seconds: verdict.soak.required_seconds,
+        routes: routes.collect(),
     }
 }
 

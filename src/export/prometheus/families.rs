@@ -264,10 +264,28 @@ const MEASURES: &[Family<f64>] = &[
         |sources| judged(sources, |route| route.coverage),
     ),
     Family::of(
+        "twinread.coverage.limit",
+        "1",
+        "The share that every required route needs",
+        |sources| series::overall(sources, |verdict| verdict.coverage_limit),
+    ),
+    Family::of(
         "twinread.soak.clean",
         "s",
         "How long the record of every required route has been clean",
-        series::soak,
+        |sources| series::overall(sources, |verdict| verdict.soak_clean_seconds as f64),
+    ),
+    Family::of(
+        "twinread.soak.required",
+        "s",
+        "How long it has to be clean",
+        |sources| series::overall(sources, |verdict| verdict.soak_required_seconds as f64),
+    ),
+    Family::of(
+        "twinread.rule.expiry_time",
+        "s",
+        "When a rule ends to apply, since 1970",
+        series::expiries,
     ),
     Family::of(
         "twinread.process.start_time",

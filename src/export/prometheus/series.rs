@@ -1,7 +1,7 @@
 //! The series of each metric, read from their sources. Of most labels few values occur, so the others are not made.
 
 use super::{
-    RouteGauges, Sources, VERDICTS,
+    RouteGauges, Sources, VERDICTS, Verdict,
     process::{self, Process},
 };
 use crate::{
@@ -171,8 +171,13 @@ pub(super) fn build_info() -> Vec<Series<u64>> {
     vec![(1, vec![version])]
 }
 
-pub(super) fn soak(sources: &Sources) -> Vec<Series<f64>> {
+/// A figure that is not about one route.
+pub(super) fn overall(sources: &Sources, figure: fn(&Verdict) -> f64) -> Vec<Series<f64>> {
     let verdict = sources.figures.verdict();
-    let clean = verdict.map(|verdict| (verdict.soak_clean_seconds as f64, Vec::new()));
-    clean.into_iter().collect()
+    let figure = verdict.map(|verdict| (figure(&verdict), Vec::new()));
+    figure.into_iter().collect()
+}
+
+pub(super) fn expiries(sources: &Sources) -> Vec<Series<f64>> {
+    labelled("twinread.rule", sources.figures.expiries())
 }
