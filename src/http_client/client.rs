@@ -30,11 +30,11 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 /// Sends requests to one stack over pooled connections. Cheap to clone; clones share the connections.
@@ -79,7 +79,7 @@ pin_project! {
 
 /// Connections that one request tries if each of them ends before it is sent.
 const ATTEMPTS: usize = 4;
-/// Time between two looks for a connection that was given back, while none can be opened.
+/// Time between two tries, while no file can be opened.
 const GLANCE: Duration = Duration::from_millis(5);
 
 // === impl Client ===
@@ -168,7 +168,7 @@ where
         }
     }
 
-    /// Like [`send`](Self::send), on a new connection. Over HTTP/2 on any that takes requests, because a connection
+    /// Like [`send`](Self::send), on a new connection if a file can be opened. Over HTTP/2 on any that takes requests, because a connection
     /// that is dead takes none.
     ///
     /// # Errors
@@ -231,17 +231,28 @@ where
     }
 
     async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
-        match self.open(self.offer(&request)).await {
-            Ok(Opened::Http1(connection)) => self.exchange(connection, request).await,
-            Ok(Opened::Http2(connection)) => {
+        match self.open_or_share(self.offer(&request)).await? {
+            Opened::Http1(connection) => self.exchange(connection, request).await,
+            Opened::Http2(connection) => {
                 self.0.multiplexed.add(connection);
                 self.send_next(request, Origin::Reused).await
             }
-            Err(error) if error.is_out_of_files() => {
-                let connection = self.0.given_back().await.ok_or(error)?;
-                self.exchange(connection, request).await
+        }
+    }
+
+    /// Opens a connection. While no file can be opened, it waits for one, or for a connection that another request gives
+    /// back, for the target's `connect_timeout` at most.
+    async fn open_or_share(&self, offer: Offer) -> Result<Opened<B>, Error> {
+        let end = Instant::now() + self.0.target.connect_timeout;
+        loop {
+            match self.open(offer).await {
+                Err(error) if error.is_out_of_files() && Instant::now() < end => {}
+                opened => return opened,
             }
-            Err(error) => Err(error),
+            sleep(GLANCE).await;
+            if let Some(connection) = self.0.pool.check_out() {
+                return Ok(Opened::Http1(connection));
+            }
         }
     }
 
@@ -265,23 +276,6 @@ where
             Origin::Reused => Box::pin(self.send(request)),
             Origin::Fresh => Box::pin(ready(Err(Error::gone()))),
         }
-    }
-}
-
-// === impl Inner ===
-
-impl<B> Inner<B> {
-    /// Waits for a connection that another request gives back, for the target's `connect_timeout` at most.
-    async fn given_back(&self) -> Option<Connection<B>> {
-        let given_back = async {
-            loop {
-                if let Some(connection) = self.pool.check_out() {
-                    return connection;
-                }
-                sleep(GLANCE).await;
-            }
-        };
-        timeout(self.target.connect_timeout, given_back).await.ok()
     }
 }
 

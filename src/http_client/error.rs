@@ -122,7 +122,7 @@ impl Error {
         }
     }
 
-    /// Whether this process may open no further file.
+    /// Whether the system or this process may open no further file.
     pub(super) fn is_out_of_files(&self) -> bool {
         matches!(self, Self::Connect(error) if is_out_of_files(error))
     }

@@ -4,7 +4,7 @@
 //! once three requests have failed without an answer between them. So one slow read says nothing about it. An answer that
 //! breaks off counts by itself, because its head was an answer.
 
-use super::Target;
+use super::{Target, error::is_out_of_files};
 use crate::{budget::Paced, transport::TlsFailure};
 use jiff::Timestamp;
 use std::{
@@ -83,11 +83,10 @@ const MAX_EVENTS: usize = 16;
 impl NoAnswer {
     /// Of an error before the connection is there.
     pub(super) fn of_connect(error: &io::Error) -> Self {
-        use rustix::io::Errno;
-        let no_file = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
-        match error.raw_os_error() {
-            Some(code) if no_file.contains(&code) => Self::NoFile,
-            _ => Self::Connect(error.kind()),
+        if is_out_of_files(error) {
+            Self::NoFile
+        } else {
+            Self::Connect(error.kind())
         }
     }
 
