@@ -92,7 +92,6 @@ pub(super) fn file(path: &Path, health: &Health) -> Result<Opened, Trouble> {
     };
     let reader = connect(&path)?;
     reader.pragma_update(None, "query_only", true)?;
-    reader.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(Opened {
         writer: Arc::new(Mutex::new(writer)),
         reader: Arc::new(Mutex::new(reader)),
@@ -193,13 +192,13 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
+    // An empty image has no folder for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }
 
 fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
     // Only affects an empty file, before its first page.
-    // An empty image has no folder for temporary files.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     // In memory, or without shared memory, SQLite returns another mode, which also works.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
