@@ -239,6 +239,8 @@ impl Demo {
 
     /// Keeps running until interrupted or terminated.
     fn keep(&self, rate: NonZeroU32) -> io::Result<()> {
+        let _entered = self.runtime.enter();
+        let mut terminate = signal(SignalKind::terminate())?;
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
         let addresses = format!("live traffic at http://{listen}, admin API at http://{admin}");
         complain(format!(
@@ -248,14 +250,13 @@ impl Demo {
         let traffic = Traffic::new(tcp(listen), rate);
         let traffic = traffic.run(Duration::MAX, || {});
         self.runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
             tokio::select! {
                 _ = traffic => {}
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
             }
-            Ok(())
-        })
+        });
+        Ok(())
     }
 }
 
