@@ -145,8 +145,11 @@ fn the_defaults_and_the_examples_of_the_documents_are_valid() {
 /// The README, and the pages in `docs`.
 fn documents() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let pages = fs::read_dir(folder).unwrap();
-    let pages = pages.map(|page| fs::read_to_string(page.unwrap().path()).unwrap());
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let pages = files.filter(|file| file.extension().is_some_and(|end| end == "md"));
+    let pages = pages.map(|page| fs::read_to_string(page).unwrap());
     pages.chain([here("README.md")]).collect()
 }
 
