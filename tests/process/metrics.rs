@@ -73,4 +73,22 @@ fn metrics_show_bounds_and_limit_of_the_verdict() {
     assert_eq!(of_route("twinread_route_required"), 1.0);
     assert_eq!(value(&sidecar, "twinread_verdict", "\"safe\""), Some(0.0));
     assert!(value(&sidecar, "twinread_soak_clean_seconds", "").is_some());
+    let alone = |name: &str| value(&sidecar, name, "");
+    assert_eq!(alone("twinread_soak_required_seconds"), Some(0.0));
+    assert_eq!(alone("twinread_coverage_limit_ratio"), Some(0.9));
+}
+
+#[test]
+fn a_rule_is_in_force_until_the_end_of_its_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    let rule = "rules: [{id: later, why: w, at: $.id, do: ignore, expires: 2099-12-31}]";
+    std::fs::write(&rules, rule).unwrap();
+    let more = format!("rules: [{}]\n", rules.display());
+    let (old, new) = (Stack::json(ONE), Stack::json(ONE));
+    let sidecar = Sidecar::start(old.addr, new.addr, &more);
+    let midnight = jiff::civil::date(2100, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+    let expected = midnight.unwrap().timestamp().as_second() as f64;
+    let name = "twinread_rule_expiry_time_seconds";
+    assert_eq!(value(&sidecar, name, r#"rule="later""#), Some(expected));
 }
