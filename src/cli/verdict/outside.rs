@@ -47,6 +47,9 @@ impl Outside<'_> {
 
     /// Says why the verdict is not `unsafe` although such a route is.
     fn unsafe_in_rest(&self) -> Option<String> {
+        if self.0.verdict == Decision::Unsafe {
+            return None;
+        }
         let is_meant = |route: &&RouteVerdict| {
             let is_alone = !route.required && !route.exempt && &*route.route != REST;
             is_alone && route.state == Decision::Unsafe
