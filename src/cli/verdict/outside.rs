@@ -18,14 +18,10 @@ const SHOWN: usize = 5;
 impl Outside<'_> {
     /// Advice that no reason gives.
     pub(super) fn advice(&self) -> Vec<String> {
-        let advice = self.not_given().into_iter().map(|(advice, routes)| {
-            let route = Printable(&routes[0].route);
-            let more = match routes.len() as u64 - 1 {
-                0 => String::new(),
-                more => format!(" and {}", Counted(more, "more route")),
-            };
-            format!("  {:<14} {route}{more}: {advice}", "advice")
-        });
+        let advice = self
+            .not_given()
+            .into_iter()
+            .map(|(advice, routes)| format!("  {:<14} {}: {advice}", "advice", named(&routes)));
         advice.collect()
     }
 
@@ -54,16 +50,15 @@ impl Outside<'_> {
             let is_alone = !route.required && !route.exempt && &*route.route != REST;
             is_alone && route.state == Decision::Unsafe
         };
-        let mut routes = self.0.routes.iter().filter(is_meant);
-        let route = Printable(&routes.next()?.route);
-        let more = match routes.count() as u64 {
-            0 => String::new(),
-            more => format!(" and {}", Counted(more, "more route")),
+        let routes: Vec<_> = self.0.routes.iter().filter(is_meant).collect();
+        let line = || {
+            let routes = named(&routes);
+            format!(
+                "  {:<14} {routes}: unsafe alone, but judged within {REST}",
+                "not required"
+            )
         };
-        Some(format!(
-            "  {:<14} {route}{more}: unsafe alone, but judged within {REST}",
-            "not required"
-        ))
+        (!routes.is_empty()).then(line)
     }
 
     /// Advice that no reason gives, with the routes that it is about.
@@ -97,6 +92,15 @@ impl Outside<'_> {
         let rest = rest.first().filter(|rest| !rest.required)?;
         let all: u64 = routes.iter().map(|route| route.counts.reads).sum();
         Some(Percent(rest.counts.reads as f64 / all as f64)).filter(|share| share.0 > 0.0)
+    }
+}
+
+/// The first of the routes, and how many more there are.
+fn named(routes: &[&RouteVerdict]) -> String {
+    let first = Printable(&routes[0].route);
+    match routes.len() as u64 - 1 {
+        0 => first.to_string(),
+        more => format!("{first} and {}", Counted(more, "more route")),
     }
 }
 
