@@ -21,17 +21,15 @@ pub(super) fn fold(to: &Connection, now: Timestamp, keep: Duration) -> rusqlite:
         to.query_row("SELECT min(minute) FROM minutes", [], |row| row.get(0))?;
     // One by one: after days without a process, sorting all of them would take much memory.
     let end = folded / 60;
+    let mut add = to.prepare(&format!(
+        "INSERT INTO hours
+         SELECT ?1, tally, sum(live), sum(reads), sum(sampled), sum(match_exact), sum(match_rules),
+           sum(mismatch), sum(transient), sum(noise), sum(shadow_error), sum(not_compared)
+         FROM minutes WHERE minute BETWEEN ?1 * 60 AND ?1 * 60 + 59 GROUP BY tally
+         ON CONFLICT (hour, tally) DO UPDATE SET {ADD}"
+    ))?;
     for hour in first.map_or(end, |first| first.div_euclid(60))..end {
-        to.execute(
-            &format!(
-                "INSERT INTO hours
-                 SELECT ?1, tally, sum(live), sum(reads), sum(sampled), sum(match_exact), sum(match_rules),
-                   sum(mismatch), sum(transient), sum(noise), sum(shadow_error), sum(not_compared)
-                 FROM minutes WHERE minute BETWEEN ?1 * 60 AND ?1 * 60 + 59 GROUP BY tally
-                 ON CONFLICT (hour, tally) DO UPDATE SET {ADD}"
-            ),
-            [hour],
-        )?;
+        add.execute([hour])?;
     }
     to.execute("DELETE FROM minutes WHERE minute < ?1", [folded])?;
     to.execute("DELETE FROM hours WHERE hour < ?1", [oldest.div_euclid(60)])?;
