@@ -64,9 +64,7 @@ impl Descriptors {
     /// The pool has something else in the place of `google.rpc.Status`.
     pub fn new(mut pool: DescriptorPool) -> Result<Self, DescriptorError> {
         let fingerprint = fingerprint(&pool);
-        if pool.get_message_by_name(STATUS).is_none() {
-            pool.add_file_descriptor_proto(status_file())?;
-        }
+        add_status(&mut pool)?;
         let services: Vec<_> = pool.services().collect();
         let methods = services.iter().flat_map(|service| service.methods());
         let calls = methods.map(|method| {
@@ -92,12 +90,12 @@ impl Descriptors {
     }
 
     fn pool(&self) -> &DescriptorPool {
-        static BUILTIN: LazyLock<Descriptors> = LazyLock::new(|| {
-            let builtin = Descriptors::new(Descriptors::builtin());
-            builtin.expect("invariant: the well-known types must be consistent")
+        static BUILTIN: LazyLock<DescriptorPool> = LazyLock::new(|| {
+            let mut pool = Descriptors::builtin();
+            add_status(&mut pool).expect("invariant: the well-known types must be consistent");
+            pool
         });
-        let own = self.0.as_ref().or(BUILTIN.0.as_ref());
-        &own.expect("a made one has a pool").pool
+        self.0.as_ref().map_or(&*BUILTIN, |own| &own.pool)
     }
 
     /// Adds the files that a stack gave. What these descriptors define, by whatever file, stays as it is.
@@ -169,6 +167,14 @@ impl fmt::Debug for Descriptors {
         f.debug_struct("Descriptors")
             .field("calls", &calls)
             .finish_non_exhaustive()
+    }
+}
+
+/// Adds `google.rpc.Status` unless the pool has it.
+fn add_status(pool: &mut DescriptorPool) -> Result<(), DescriptorError> {
+    match pool.get_message_by_name(STATUS) {
+        Some(_) => Ok(()),
+        None => pool.add_file_descriptor_proto(status_file()),
     }
 }
 
