@@ -13,11 +13,10 @@ import ssl
 import time
 
 import panels
-from harness import LOCALHOST, Process, Sidecar, call, certificate, free_port, stack, wait_for
+from harness import ALERTS, LOCALHOST, Process, Sidecar, call, certificate, free_port, prometheus_of, stack, wait_for
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 DASHBOARD = ROOT / "deploy/grafana/twinread.json"
-ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
 
 # How long traffic lasts. docs/dashboard.png is the file dashboard.png that a run with 240 leaves in REAL_SCRATCH.
 SECONDS = float(os.environ.get("DASHBOARD_SECONDS", "20"))
@@ -50,16 +49,7 @@ telemetry: {traced: all, otlp: {endpoint: 'http://127.0.0.1:NOBODY', timeout: 50
 store: {path: /proc/evidence.db}
 """
 
-PROMETHEUS = """
-global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [ALERTS]
-scrape_configs:
-  - job_name: twinread
-    static_configs: TARGETS
-"""
-
 PATHS = [f"/users/{number}" for number in range(10)] + [f"/prices/{number}" for number in range(10)] + ["/orders"] * 5
-
 
 # Where Grafana's package has the options of each kind of panel.
 COMPOSABLE = "@grafana/schema/dist/esm/raw/composable"
@@ -91,7 +81,7 @@ def run(checks, tools, twinread):
     check_schema(checks, tools)
     with contextlib.ExitStack() as started:
         migration, scraped = start(started, tools, twinread)
-        prometheus = started.enter_context(prometheus_of(tools, scraped))
+        prometheus = started.enter_context(prometheus_of(tools, "dashboards-prometheus", scraped))
         migrate(migration)
         names = names_of(scraped)
         check_alerts(checks, prometheus, names)
@@ -192,20 +182,6 @@ def migrate(sidecar):
         if round_of_reads % 10 == 0:
             sidecar.get("/users/4", {f"x-{number}": "1" for number in range(150)})  # more than `limits.headers`
         time.sleep(max(0, due - time.monotonic()))
-
-
-@contextlib.contextmanager
-def prometheus_of(tools, scraped):
-    port, file = free_port(), tools.scratch / "dashboards-prometheus.yml"
-    targets = [{"targets": [f"{LOCALHOST}:{admin}"], "labels": {"instance": name}} for name, admin in scraped.items()]
-    file.write_text(PROMETHEUS.replace("ALERTS", str(ALERTS)).replace("TARGETS", json.dumps(targets)))
-    command = [
-        "prometheus", f"--config.file={file}", f"--web.listen-address={LOCALHOST}:{port}",
-        f"--storage.tsdb.path={tools.scratch / f'tsdb-{time.time_ns()}'}",
-    ]  # fmt: skip
-    with Process(tools, "dashboards-prometheus", command) as process:
-        process.wait_for_port(port)
-        yield port
 
 
 def names_of(scraped):

@@ -17,6 +17,16 @@ import traceback
 
 LOCALHOST = "127.0.0.1"
 
+ALERTS = pathlib.Path(__file__).parent.parent.parent / "deploy/prometheus/alerts.yaml"
+
+PROMETHEUS = """
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [ALERTS]
+scrape_configs:
+  - job_name: twinread
+    static_configs: TARGETS
+"""
+
 
 class Checks:
     """Counts what held and what did not, and says so as it goes."""
@@ -321,3 +331,18 @@ class Sidecar(Process):
         """The classes of mismatches as (route, place, kind)."""
         classes = self.stored("/v1/classes")["classes"]
         return {(each["route"], each["place"], each["kind"]) for each in classes}
+
+
+@contextlib.contextmanager
+def prometheus_of(tools, name, scraped):
+    """The port of a real Prometheus with our alerts; `scraped` has the admin port of each instance."""
+    port, file = free_port(), tools.scratch / f"{name}.yml"
+    targets = [{"targets": [f"{LOCALHOST}:{admin}"], "labels": {"instance": instance}} for instance, admin in scraped.items()]
+    file.write_text(PROMETHEUS.replace("ALERTS", str(ALERTS)).replace("TARGETS", json.dumps(targets)))
+    command = [
+        "prometheus", f"--config.file={file}", f"--web.listen-address={LOCALHOST}:{port}",
+        f"--storage.tsdb.path={tools.scratch / f'tsdb-{time.time_ns()}'}",
+    ]  # fmt: skip
+    with Process(tools, name, command) as process:
+        process.wait_for_port(port)
+        yield port

@@ -1,10 +1,8 @@
 """A real Prometheus scrapes the sidecar, and finds in PromQL what the conservation law promises."""
 
-import pathlib
-import time
 import urllib.parse
 
-from harness import Process, Sidecar, call, free_port, stack, wait_for
+from harness import Sidecar, call, prometheus_of, stack, wait_for
 
 CONFIGURATION = """
 listen: LISTEN
@@ -13,16 +11,6 @@ old: {url: 'http://127.0.0.1:OLD'}
 new: {url: 'http://127.0.0.1:NEW'}
 sample: {rate: 1.0, max_per_second: 1000}
 recheck: {after: []}
-"""
-
-ALERTS = pathlib.Path(__file__).parent.parent.parent / "deploy/prometheus/alerts.yaml"
-
-PROMETHEUS = """
-global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [ALERTS]
-scrape_configs:
-  - job_name: twinread
-    static_configs: [{targets: ['127.0.0.1:ADMIN']}]
 """
 
 # Every metric of the contract that a running sidecar always shows.
@@ -77,15 +65,7 @@ def check_text(checks, tools, sidecar):
 
 
 def check_prometheus(checks, tools, sidecar):
-    port = free_port()
-    file = tools.scratch / "prometheus.yml"
-    file.write_text(PROMETHEUS.replace("ADMIN", str(sidecar.admin)).replace("ALERTS", str(ALERTS)))
-    command = [
-        "prometheus", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}",
-        f"--storage.tsdb.path={tools.scratch / f'tsdb-{time.time_ns()}'}",
-    ]  # fmt: skip
-    with Process(tools, "prometheus", command) as prometheus:
-        prometheus.wait_for_port(port)
+    with prometheus_of(tools, "prometheus", {"twinread": sidecar.admin}) as port:
         wait_for("a scrape", lambda: value(port, "sum(twinread_sampled_total)"), 30)
         checks.equal("prometheus sees the target up", value(port, 'up{job="twinread"}'), 1)
         checks.equal("sampled", value(port, "sum(twinread_sampled_total)"), READS)
