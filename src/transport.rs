@@ -3,6 +3,7 @@
 //! The kind is an enum, not a trait object, so that a TCP connection costs no indirect call.
 
 mod address;
+mod batched_writes;
 mod inherited;
 mod listener;
 mod proxy_protocol;
@@ -11,6 +12,7 @@ mod tls;
 
 pub use address::{Address, Peer};
 pub(crate) use address::{InvalidAddress, is_same_socket, unix_path};
+pub(crate) use batched_writes::BatchedWrites;
 pub(crate) use inherited::{Inherited, Sockets};
 pub(crate) use listener::Listener;
 pub use proxy_protocol::{TrustedProxies, read_header};

@@ -8,7 +8,7 @@ use super::{
     pool::{Connection, Origin},
     writer::{Http1Writer, WriterHandle},
 };
-use crate::transport::TlsFailure;
+use crate::transport::{BatchedWrites, TlsFailure};
 use bytes::Buf;
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
@@ -133,6 +133,7 @@ where
         let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         let (stream, greeting) = Greeting::new(stream);
+        let stream = BufReader::with_capacity(READ_AHEAD, stream);
         let (tx, mut driver) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(WINDOW)
             // Streams whose answers nobody takes must not hold back the others.
@@ -140,7 +141,7 @@ where
             .max_header_list_size(MAX_READ as u32)
             .max_send_buf_size(AHEAD)
             .initial_max_send_streams(UNKNOWN)
-            .handshake(TokioIo::new(BufReader::with_capacity(READ_AHEAD, stream)))
+            .handshake(TokioIo::new(BatchedWrites::new(stream)))
             .await
             .map_err(Error::Protocol)?;
         let greeted = time::timeout(limit, greeting).await;

@@ -7,7 +7,7 @@ pub(super) mod request;
 pub(super) mod websocket;
 
 use super::{connection::ConnectionService, ending::Ending, limits::ListenerLimits, wire::Wire};
-use crate::ledger::Bound;
+use crate::{ledger::Bound, transport::BatchedWrites};
 use guard::FrameGuard;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,7 +30,7 @@ const AHEAD: usize = 128 << 10;
 pub(super) async fn serve(wire: Wire, service: ConnectionService, mut ending: Ending) {
     let (caller, live) = (service.caller.clone(), service.shared.live.clone());
     let idle = Arc::new(Notify::new());
-    let io = TokioIo::new(FrameGuard::new(wire, idle.clone()));
+    let io = TokioIo::new(BatchedWrites::new(FrameGuard::new(wire, idle.clone())));
     let connection = builder(&caller.limits).serve_connection(io, service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
