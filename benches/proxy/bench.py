@@ -1,7 +1,8 @@
 """Measures CPU time per request of twinread, nginx, HAProxy and Envoy as proxies, at one rate, in interleaved rounds.
 
 The proxy has one core, load and stacks the other. CPU time is the sum over all threads of the proxy's
-processes, from /proc, until the last check is done. Medians over the rounds; wall time is not looked at.
+processes, from /proc, until the last check is done; wall time is not looked at. Ratios are those within each round, since
+the machine's speed drifts between them; figures and ratios are medians over the rounds.
 (Traefik is in no registry that serves Debian, PyPI or npm packages.)
 """
 
@@ -70,7 +71,7 @@ def arguments_of(description):
     parser.add_argument("--twinread", required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--seconds", type=float, default=2.0, help="of load for each figure and round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     return parser
 
 
@@ -223,7 +224,7 @@ class Bench:
             if any(cells):
                 print(f"{name:16}" + "".join(f"{cell:14.1f}" if cell else f"{'':14}" for cell in cells))
         self.report_shares()
-        self.report_ratios(medians)
+        self.report_ratios()
 
     def report_shares(self):
         if self.shares:
@@ -234,18 +235,19 @@ class Bench:
             print(f"{name:16}{way + ' ' + size:>14}{compared:10.1%}  {', '.join(sorted(set(missed))) or 'none missed'}")
             self.shares[way, size, name] = compared
 
-    def report_ratios(self, medians):
-        print("\nratios                                                ratio   bound     aim\n")
+    def report_ratios(self):
+        print("\nratios, median [quartiles] of the rounds              ratio               bound     aim\n")
         for name, against, way, sizes, bound, aim in RATIOS:
             for size in sizes:
-                ours, theirs = medians.get((way, size, name)), medians.get((way, size, against))
+                ours, theirs = self.figures.get((way, size, name)), self.figures.get((way, size, against))
                 if ours and theirs:
-                    ratio = ours / theirs
+                    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+                    low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive") if ratios[1:] else 3 * ratios
                     said = "over the bound" if ratio > bound else "aim reached" if ratio <= aim else "in bound"
                     if name == "twinread 100 %" and self.shares[way, size, name] < COMPARED:
                         said = "too few reads were checked"
                     what = f"{name} : {against}, {way} {size}"
-                    print(f"{what:50}{ratio:9.2f}{bound:8.2f}{aim:8.2f}  {said}")
+                    print(f"{what:50}{ratio:9.2f}  [{low:4.2f}, {high:4.2f}]{bound:8.2f}{aim:8.2f}  {said}")
 
 
 class Outcomes:
