@@ -67,7 +67,10 @@ class Neighbour(Subject):
         if self.name == "shadow" and cell.mode != "slow":
             kind = {"detail": "tls"} if cell.mode == "impostor" else {}
             wait_for("its errors", lambda: cell.sidecar.total("twinread_checks_total", outcome="shadow_error", **kind), 60)
-        if self.name == "primary" and cell.mode not in ("slow", "hanging"):
+        if cell.mode == "flapping":
+            # Few requests are under way when their connections are cut.
+            wait_for("connections that are cut", lambda: self.relay.cuts, 60)
+        elif self.name == "primary" and cell.mode not in ("slow", "hanging"):
             wait_for("live errors", lambda: cell.sidecar.total("twinread_live_failures_total"), 60)
 
     def recovered(self, cell):

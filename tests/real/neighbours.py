@@ -76,11 +76,11 @@ class Stacks:
 
 
 class Relay:
-    """Passes bytes on to a port, or misbehaves in one of the modes that `set` knows; `carried` counts what was answered."""
+    """Passes bytes on to a port, or misbehaves in one of the modes that `set` knows; `carried` counts what was answered, `cuts` what was cut off."""
 
     def __init__(self, target, impostor=None):
         self.target, self.impostor, self.port, self.mode = target, impostor, free_port(), None
-        self.carried = 0
+        self.carried = self.cuts = 0
         self.loop = asyncio.new_event_loop()
         self.open = set()
         self.server = None
@@ -123,6 +123,7 @@ class Relay:
             await asyncio.sleep(FLAP)
 
     async def cut(self):
+        self.cuts += len(self.open)
         for writer in list(self.open):
             writer.transport.abort()
 

@@ -23,7 +23,7 @@ import kinds_pb2_grpc as stubs  # noqa: E402
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 REASON = "not so: 100 % \u00fcber\nall"
 TRAILERS = (("x-reason", "a"), ("x-reason", "b"), ("x-blob-bin", bytes(range(256))))
-OF_TRANSPORT = ("user-agent", "traceparent", "tracestate", "x-twinread", "x-twinread-hop", "content-length", "grpc-accept-encoding", "accept-encoding")
+OF_TRANSPORT = ("user-agent", "date", "traceparent", "tracestate", "x-twinread", "x-twinread-hop", "content-length", "grpc-accept-encoding", "accept-encoding")
 
 
 def shown(metadata):
