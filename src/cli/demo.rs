@@ -45,7 +45,7 @@ Example:
   twinread demo --keep")]
 pub(crate) struct Args {
     /// How long the traffic lasts; it requests every page at least once, however long that takes
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     seconds: u64,
     /// Requests per second
     #[arg(long, default_value = "400")]
