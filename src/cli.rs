@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod gate;
 pub(crate) mod livez;
+pub(crate) mod man;
 pub(crate) mod mismatches;
 mod print;
 pub(crate) mod recheck;
@@ -63,6 +64,7 @@ enum Command {
     Show(show::Args),
     Set(set::Args),
     Completions(completions::Args),
+    Man(man::Args),
     Recheck(recheck::Args),
 }
 
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Set(args) => set::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args, Cli::command()),
         Command::Recheck(args) => recheck::run(args),
     }
 }

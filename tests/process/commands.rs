@@ -151,6 +151,25 @@ fn livez_ends_with_1_unless_a_twinread_answers() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = twinread().arg("man").arg(folder.path()).output().unwrap();
+    assert!(written.status.success(), "{written:?}");
+    let commands = every_command();
+    for Helped { words, .. } in &commands {
+        let name = [&["twinread".to_owned()], &words[..]].concat().join("-");
+        let page = std::fs::read_to_string(folder.path().join(format!("{name}.1")));
+        let page = page.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(page.contains("Exit codes:"), "{page}");
+    }
+    let pages = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(pages, commands.len());
+    let missing = folder.path().join("missing");
+    let refused = twinread().arg("man").arg(missing).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64));
+}
+
+#[test]
 fn a_sidecar_of_another_version_is_named_with_what_it_lacks() {
     let another = Stack::start(|head| {
         if head.starts_with("GET /v1/openapi.json") {
