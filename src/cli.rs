@@ -34,7 +34,7 @@ pub(crate) mod exit {
 
 /// Prove on live reads that a new stack answers as the old one does, and say when it is safe to switch
 #[derive(Debug, Parser)]
-#[command(name = "twinread", version)]
+#[command(name = "twinread", version = env!("TWINREAD_VERSION"))]
 #[command(after_help = "\
 Exit codes:
   0   done
