@@ -20,6 +20,7 @@ import jsonserver
 import kubernetes
 import messages
 import openapi
+import packages
 import postgres
 import rpc
 import scan
@@ -37,8 +38,12 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes,
+        packages,
     )  # fmt: skip
 }
+
+# These have more than CI has time for.
+LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "packages"}
 
 
 def main():
@@ -53,8 +58,7 @@ def main():
     tools = Tools(arguments.scratch)
     for name in arguments.suites or SUITES:
         with checks.suite(name):
-            # Only these have more than CI has time for.
-            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc", "websocket", "stacks") else {}
+            more = {"is_all": arguments.all} if name in LONGER else {}
             SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)
