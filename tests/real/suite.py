@@ -16,6 +16,7 @@ import etcd
 import exchanges
 import faults
 import frames
+import image
 import jsonserver
 import kubernetes
 import messages
@@ -37,13 +38,13 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
-        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes,
+        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
         packages,
     )  # fmt: skip
 }
 
 # These have more than CI has time for.
-LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "packages"}
+LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages"}
 
 
 def main():
