@@ -6,6 +6,8 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod gate;
+pub(crate) mod livez;
+pub(crate) mod man;
 pub(crate) mod mismatches;
 mod print;
 pub(crate) mod recheck;
@@ -19,7 +21,7 @@ mod table;
 mod verdict;
 
 use crate::{spanned_yaml::ConfigError, verdict::Counted};
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use std::{error::Error, fmt::Display, process::ExitCode};
 
 /// Exit codes, as in sysexits.h where it has one.
@@ -32,7 +34,7 @@ pub(crate) mod exit {
 
 /// Prove on live reads that a new stack answers as the old one does, and say when it is safe to switch
 #[derive(Debug, Parser)]
-#[command(name = "twinread", version)]
+#[command(name = "twinread", version = env!("TWINREAD_VERSION"))]
 #[command(after_help = "\
 Exit codes:
   0   done
@@ -56,16 +58,18 @@ enum Command {
     Rules(rules::Args),
     Schema(schema::Args),
     Gate(gate::Args),
+    Livez(livez::Args),
     Status(status::Args),
     Mismatches(mismatches::Args),
     Show(show::Args),
     Set(set::Args),
     Completions(completions::Args),
+    Man(man::Args),
     Recheck(recheck::Args),
 }
 
 pub fn main() -> ExitCode {
-    completions::answer(<Cli as clap::CommandFactory>::command);
+    completions::answer(Cli::command);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -78,11 +82,13 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Gate(args) => gate::run(args),
+        Command::Livez(args) => livez::run(args),
         Command::Status(args) => status::run(args),
         Command::Mismatches(args) => mismatches::run(args),
         Command::Show(args) => show::run(args),
         Command::Set(args) => set::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args, Cli::command()),
         Command::Recheck(args) => recheck::run(args),
     }
 }
@@ -128,7 +134,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_examples_of_every_help_are_command_lines() {

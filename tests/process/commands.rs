@@ -47,8 +47,10 @@ fn example(command: &Helped, folder: &Path, options: &[&str]) -> Output {
     run.args(words).args(options).output().unwrap()
 }
 
+/// Those that ask the admin API, but for `livez`: it needs no token, and ends as health checks do.
 fn asking() -> Vec<Helped> {
     let commands = every_command().into_iter();
+    let commands = commands.filter(|command| command.words != ["livez"]);
     let asking: Vec<_> = commands
         .filter(|command| command.help.contains("--admin <URL>"))
         .collect();
@@ -129,6 +131,42 @@ fn without_a_twinread_every_command_ends_alike() {
             assert!(stderr.contains(part), "{:?}: {stderr}", command.words);
         }
     }
+}
+
+#[test]
+fn livez_ends_with_1_unless_a_twinread_answers() {
+    let (stack, new) = (Stack::json("{}"), Stack::json("{}"));
+    let sidecar = Sidecar::start(stack.addr, new.addr, "admin_token: s3cret\n");
+    let livez = |admin: &str| {
+        let output = twinread().args(["livez", "--admin", admin]).output();
+        let output = output.unwrap();
+        (output.status.code(), unfolded(output.stdout))
+    };
+    let admin = format!("http://{}", sidecar.admin);
+    assert_eq!(livez(&admin), (Some(0), "alive".to_owned()));
+    let stranger = format!("http://{}", stack.addr);
+    for (admin, code) in [(&*free(), 1), (&stranger, 1), ("9900", 64)] {
+        assert_eq!(livez(admin), (Some(code), String::new()), "{admin}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = twinread().arg("man").arg(folder.path()).output().unwrap();
+    assert!(written.status.success(), "{written:?}");
+    let commands = every_command();
+    for Helped { words, .. } in &commands {
+        let name = [&["twinread".to_owned()], &words[..]].concat().join("-");
+        let page = std::fs::read_to_string(folder.path().join(format!("{name}.1")));
+        let page = page.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(page.contains("Exit codes:"), "{page}");
+    }
+    let pages = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(pages, commands.len());
+    let missing = folder.path().join("missing");
+    let refused = twinread().arg("man").arg(missing).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64));
 }
 
 #[test]

@@ -16,10 +16,12 @@ import etcd
 import exchanges
 import faults
 import frames
+import image
 import jsonserver
 import kubernetes
 import messages
 import openapi
+import packages
 import postgres
 import rpc
 import scan
@@ -36,9 +38,13 @@ SUITES = {
     suite.__name__: suite.run
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
-        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes,
+        messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
+        packages,
     )  # fmt: skip
 }
+
+# These have more than CI has time for.
+LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages"}
 
 
 def main():
@@ -53,8 +59,7 @@ def main():
     tools = Tools(arguments.scratch)
     for name in arguments.suites or SUITES:
         with checks.suite(name):
-            # Only these have more than CI has time for.
-            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak", "rpc", "websocket", "stacks") else {}
+            more = {"is_all": arguments.all} if name in LONGER else {}
             SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)
