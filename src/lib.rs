@@ -22,6 +22,7 @@ pub mod verdict;
 // 1: mechanism, through which the runtime's parts meet
 mod budget;
 mod drain;
+mod heads;
 mod http_client;
 mod ledger;
 mod pipeline;

@@ -1,7 +1,7 @@
 //! Divides the limit of open files into connection limits. Callers get most, because their answers must not depend on
 //! what else is open.
 
-use crate::live::ListenerLimits;
+use crate::settings::ListenerLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fs, num::NonZeroUsize};
 

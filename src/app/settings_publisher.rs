@@ -6,10 +6,10 @@ use crate::{
     config::{Comparable, Config, EpochFingerprint},
     http_client::Target,
     ledger::Ledger,
-    live::{self, Checks},
+    live,
     pipeline::{Queue, Writes},
     redact::{HashKey, Redactor},
-    settings::Publisher,
+    settings::{Checks, Publisher},
     shadow,
 };
 use std::sync::{Arc, Mutex, PoisonError};

@@ -10,9 +10,8 @@ use super::{
 use crate::{
     compare::CompareConfig,
     http_client::{Instance, Target},
-    live::ListenerLimits,
     route::Routes,
-    settings::Capture,
+    settings::{Capture, ListenerLimits},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
     transport::{Address, ClientTls, ServerTls, is_same_socket},
 };

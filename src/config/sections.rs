@@ -3,11 +3,11 @@
 use super::stacks::{Control, NewStack, OldStack};
 use crate::{
     compare, export,
-    live::{AccessLog, Checks, Forwarded, ListenerLimits},
+    live::{AccessLog, Forwarded},
     redact::{self, Secret},
     route::Routes,
     sample::{Reads, Sampling},
-    settings::{Capture, Drain, QueueLimits},
+    settings::{Capture, Checks, Drain, ListenerLimits, QueueLimits},
     shadow::{Conditional, Recheck},
     spanned_yaml::{Change, Cursor, Form, Setting, reference, settings},
     stack::Stack,

@@ -2,7 +2,8 @@
 
 use super::{addresses::at, sections::Sections};
 use crate::{
-    compare, live,
+    compare,
+    heads::hop,
     route::{Entry, Routes, Selector},
     rules::{Rule, RuleSet, Target},
     sample::{By, Calls},
@@ -146,7 +147,7 @@ fn is_read(method: &Method, settings: &Sections) -> bool {
 /// Why no request is selected, if that is so.
 fn unmatched(selector: &Selector, at: &Cursor<'_>) -> Option<ConfigError> {
     let mut headers = selector.headers.iter();
-    if let Some((name, _)) = headers.find(|(name, _)| live::never_forwards(name)) {
+    if let Some((name, _)) = headers.find(|(name, _)| hop::never_forwards(name)) {
         let message = format!(
             "no request gets here, because twinread removes `{name}` before it names requests"
         );

@@ -53,6 +53,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
             "budget",
             "ledger",
             "http_client",
+            "heads",
             "pipeline",
         ],
     ),
