@@ -31,6 +31,7 @@ mod transport;
 
 // 2: the runtime
 mod export;
+mod intake;
 mod live;
 mod shadow;
 mod store;

@@ -15,7 +15,7 @@ mod sampler;
 mod write_tracker;
 
 pub use captured_read::{
-    CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer,
+    CapturedAnswer, CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer,
 };
 pub use compact_head::{CompactAnswer, CompactHead, CompactRequest};
 pub use finished_check::{FinishedCheck, Span};

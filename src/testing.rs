@@ -74,6 +74,9 @@ pub mod http_client {
         Client, Health, HostPolicy, Instance, NoAnswer, Resolver, Target, Via,
     };
 }
+pub mod intake {
+    pub use crate::intake::{Config, Handles, Settings, bind};
+}
 pub mod ledger {
     pub use crate::ledger::{
         AnsweredBy, Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, ListenerName, LiveCount,
@@ -86,7 +89,7 @@ pub mod live {
 }
 pub mod pipeline {
     pub use crate::pipeline::{
-        CapturedRead, CheckInput, CompactAnswer, CompactHead, CompactRequest,
+        CapturedAnswer, CapturedRead, CheckInput, CompactAnswer, CompactHead, CompactRequest,
         FinishedCheck, Pairs, Queue, QueueReceiver, ReadMeta, ReadRequest, ReadSampler, Rechecked,
         Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Sent, SentRequest,
         Span, TimedAnswer, Trace, Traced, Writes,

@@ -42,7 +42,8 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         warnings.push(at(root, &["compare", "only"]).fault(message));
     }
     let has_proxies = settings.proxy_protocol != TrustedProxies::default();
-    if has_proxies && settings.listen.tcp().is_none() {
+    let listen = settings.listen.as_ref();
+    if has_proxies && listen.is_some_and(|listen| listen.tcp().is_none()) {
         let message = "callers of a unix socket are in no network, so that no header is read";
         warnings.push(at(root, &["proxy_protocol"]).fault(message));
     }

@@ -8,7 +8,7 @@ use crate::{
     heads::is_event_stream,
     outcome::Reason,
     pipeline::{
-        CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue, ReadMeta,
+        CapturedAnswer, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue, ReadMeta,
         bounded_copy::{BoundedCopy, End, SharedCopy},
     },
 };
@@ -117,8 +117,10 @@ impl AnswerCapture {
         capture.queue.offer(Box::new(CapturedRead {
             meta,
             request: capture.request,
-            answer,
-            took: offered - sent,
+            answer: Some(CapturedAnswer {
+                answer,
+                took: offered - sent,
+            }),
             offered,
         }));
     }

@@ -57,7 +57,10 @@ const LAYERS: [(Layer, &[&str]); 6] = [
             "pipeline",
         ],
     ),
-    (Layer::Runtime, &["live", "export", "shadow", "store"]),
+    (
+        Layer::Runtime,
+        &["live", "intake", "export", "shadow", "store"],
+    ),
     (Layer::Faces, &["demo", "config", "admin"]),
     (Layer::Composition, &["app"]),
     (Layer::Process, &["cli", "testing", "main"]),
