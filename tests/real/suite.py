@@ -19,6 +19,7 @@ import frames
 import jsonserver
 import kubernetes
 import messages
+import mirror
 import openapi
 import postgres
 import rpc
@@ -37,6 +38,7 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes,
+        mirror,
     )  # fmt: skip
 }
 
