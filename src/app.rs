@@ -31,7 +31,7 @@ pub struct App {
 pub enum StartError {
     #[error("cannot listen on {addr}")]
     Bind {
-        /// `listen` or `admin`.
+        /// `listen`, `mirror.listen` or `admin`.
         setting: &'static str,
         addr: Address,
         #[source]
@@ -81,9 +81,14 @@ impl App {
         })
     }
 
-    /// Address for live requests.
-    pub fn listen_addr(&self) -> &Address {
-        &self.addresses.listen
+    /// Address for live requests; `None` if it is not in their path.
+    pub fn listen_addr(&self) -> Option<&Address> {
+        self.addresses.listen.as_ref()
+    }
+
+    /// Address for mirrored copies of requests, if they are taken.
+    pub fn mirror_addr(&self) -> Option<&Address> {
+        self.addresses.mirror.as_ref()
     }
 
     /// Address of the admin API.

@@ -22,6 +22,7 @@ pub mod verdict;
 // 1: mechanism, through which the runtime's parts meet
 mod budget;
 mod drain;
+mod heads;
 mod http_client;
 mod ledger;
 mod pipeline;
@@ -30,6 +31,7 @@ mod transport;
 
 // 2: the runtime
 mod export;
+mod intake;
 mod live;
 mod shadow;
 mod store;

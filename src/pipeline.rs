@@ -1,21 +1,27 @@
 //! Bounded channels and shared state between the parts of the runtime. The live side hands samples to the shadow side
 //! and records writes; the shadow side hands redacted reports to exporters and the store. Sending never waits.
 
+pub(crate) mod bounded_copy;
 mod captured_read;
 mod compact_head;
 mod finished_check;
 mod id_pairs;
 mod masked;
+mod named;
 pub(crate) mod queue;
 pub(crate) mod report;
 pub(crate) mod report_bus;
+mod sampler;
 mod write_tracker;
 
-pub use captured_read::{CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer};
+pub use captured_read::{
+    CapturedAnswer, CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer,
+};
 pub use compact_head::{CompactAnswer, CompactHead, CompactRequest};
 pub use finished_check::{FinishedCheck, Span};
 pub(crate) use id_pairs::Fresh;
 pub use id_pairs::Pairs;
+pub(crate) use named::{Named, head};
 pub use queue::{Queue, QueueReceiver};
 pub(crate) use report::ReportedAnswer;
 pub use report::{
@@ -23,4 +29,5 @@ pub use report::{
     Traced,
 };
 pub use report_bus::{Reports, Sent};
+pub use sampler::ReadSampler;
 pub use write_tracker::Writes;

@@ -6,7 +6,7 @@ mod sections;
 pub use history::SettingChange;
 pub(crate) use history::{By, changes};
 pub(crate) use sections::Drain;
-pub use sections::{Capture, QueueLimits};
+pub use sections::{Capture, Checks, ListenerLimits, QueueLimits};
 
 use crate::spanned_yaml::ConfigErrors;
 use std::{collections::BTreeMap, sync::Arc};

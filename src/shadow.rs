@@ -31,6 +31,7 @@ use crate::{
     sample::Frequency,
     settings::{Capture, Drain, QueueLimits},
     spanned_yaml::{Change, Choice, Form, Setting, settings},
+    stack::Stack,
 };
 use http::HeaderName;
 use serde_json::json;
@@ -39,7 +40,8 @@ use std::{num::NonZeroUsize, time::Duration};
 /// Settings that may change at runtime. A check uses one snapshot from its beginning to its end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    pub protection: Protection,
+    pub old: Protection,
+    pub new: Protection,
     pub queue: QueueLimits,
     pub capture: Capture,
     pub recheck: Recheck,
@@ -52,16 +54,16 @@ pub struct Settings {
 }
 
 settings! {
-    /// The part of the section `new` that protects the stack while it is the shadow.
+    /// The part of the sections `old` and `new` that protects the stack from requests that are ours and no caller's.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Protection: Default {
-        /// How long a whole answer may take, body included, while it is the shadow.
+        /// How long a whole answer may take, body included, where no caller waits for it.
         #[setting(default: "5s", range: "1ms..1h", change: Change::Runtime)]
         pub timeout: Duration,
-        /// Replays under way at once.
+        /// Requests of ours under way at once.
         #[setting(default: "32", range: "1..100000", change: Change::Runtime)]
         pub max_in_flight: NonZeroUsize,
-        /// Replays in one second.
+        /// Requests of ours in one second.
         #[setting(
             default: "200",
             range: "0.001..1000000",
@@ -69,7 +71,7 @@ settings! {
             form: Frequency::PER_SECOND,
         )]
         pub max_per_second: Frequency,
-        /// Leaves a failing shadow alone.
+        /// Leaves a failing stack alone.
         #[setting(change: Change::Runtime)]
         pub breaker: Limits,
     }
@@ -128,6 +130,18 @@ const DELAYS: Form<Vec<Duration>> = Form {
         schema
     },
 };
+
+// === impl Settings ===
+
+impl Settings {
+    /// What protects the stack.
+    fn of(&self, stack: Stack) -> &Protection {
+        match stack {
+            Stack::Old => &self.old,
+            Stack::New => &self.new,
+        }
+    }
+}
 
 // === impl Conditional ===
 

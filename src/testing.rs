@@ -74,6 +74,9 @@ pub mod http_client {
         Client, Health, HostPolicy, Instance, NoAnswer, Resolver, Target, Via,
     };
 }
+pub mod intake {
+    pub use crate::intake::{Config, Handles, Settings, bind};
+}
 pub mod ledger {
     pub use crate::ledger::{
         AnsweredBy, Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, ListenerName, LiveCount,
@@ -81,16 +84,15 @@ pub mod ledger {
     };
 }
 pub mod live {
-    pub use crate::live::{
-        AccessLog, Checks, Config, Ends, Forwarded, Handles, ListenerLimits, LiveSettings, bind,
-    };
+    pub use crate::live::{AccessLog, Config, Ends, Forwarded, Handles, LiveSettings, bind};
+    pub use crate::settings::{Checks, ListenerLimits};
 }
 pub mod pipeline {
     pub use crate::pipeline::{
-        CapturedRead, CheckInput, CompactAnswer, CompactHead, CompactRequest, FinishedCheck, Pairs,
-        Queue, QueueReceiver, ReadMeta, ReadRequest, Rechecked, Report, ReportedDifference,
-        ReportedRequest, Reports, RuleEvidence, Sent, SentRequest, Span, TimedAnswer, Trace,
-        Traced, Writes,
+        CapturedAnswer, CapturedRead, CheckInput, CompactAnswer, CompactHead, CompactRequest,
+        FinishedCheck, Pairs, Queue, QueueReceiver, ReadMeta, ReadRequest, ReadSampler, Rechecked,
+        Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Sent, SentRequest,
+        Span, TimedAnswer, Trace, Traced, Writes,
     };
     pub mod queue {
         pub use crate::pipeline::queue::channel;

@@ -1,5 +1,7 @@
 //! What the modules share, and how each is built from it.
 
+mod listeners;
+
 use super::{
     StartError, clock, open_files::Shares, recovered::Recovered, reflection::Reflecting,
     settings_publisher::SettingsPublisher,
@@ -22,8 +24,7 @@ use crate::{
     export::{self, Metrics, Push, Sources, Traces, log},
     http_client::{Client, Health, Instance, Target},
     ledger::{Clock, Gauges, Signal},
-    live,
-    pipeline::{QueueReceiver, Reports, Writes, queue},
+    pipeline::{QueueReceiver, ReadSampler, Reports, Writes, queue},
     shadow,
     stack::Stack,
     store::{Counted, Database, Store},
@@ -33,13 +34,14 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
 use opentelemetry_sdk::Resource;
 use serde_json::Value;
-use std::{io, sync::Arc};
+use std::sync::Arc;
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 #[derive(Debug)]
 pub(super) struct AppBuilder {
     pub(super) config: Config,
     shares: Shares,
+    sampler: ReadSampler,
     gauges: Gauges,
     pub(super) counted: Counted,
     resource: Resource,
@@ -86,63 +88,28 @@ impl AppBuilder {
             budget: publisher.budget.clone(),
             figures: Arc::new(verdict.clone()),
         });
+        let readiness = Readiness::new(
+            gauges.clone(),
+            restored.database.clone(),
+            stacks.clone(),
+            control.clone(),
+        );
         let shared = Self {
+            readiness: readiness.noting(listeners::note(&config)),
+            shares: Shares::take(listeners::count(&config)),
+            sampler: ReadSampler::new(gauges.clone()),
             config,
             resource,
             verdict,
-            shares: Shares::take(),
             gauges: gauges.clone(),
             counted: counted.clone(),
             metrics,
             database: restored.database.clone(),
             publisher: Arc::new(publisher),
-            readiness: Readiness::new(
-                gauges.clone(),
-                restored.database.clone(),
-                stacks.clone(),
-                control.clone(),
-            ),
             stacks,
             control,
         };
         (shared, queue, feed)
-    }
-
-    pub(super) async fn bind_live(
-        &self,
-        live: &runtime::Handle,
-        queue: queue::Queue,
-        inherited: Option<Inherited>,
-    ) -> Result<live::Bound, StartError> {
-        let (config, publisher) = (&self.config, &self.publisher);
-        let addr = config.settings.listen.clone();
-        let settings = live::Config {
-            listen: addr.clone(),
-            inherited,
-            old: config.old.clone(),
-            new: config.new.clone(),
-            limits: self.shares.of_callers(config.settings.limits),
-            proxies: config.settings.proxy_protocol.clone(),
-        };
-        let handles = live::Handles {
-            live: publisher.live.reader(),
-            ledger: self.counted.ledger.clone(),
-            gauges: self.gauges.clone(),
-            budget: publisher.budget.clone(),
-            queue,
-            timings: self.metrics.timings(),
-            writes: publisher.writes.clone(),
-            stacks: self.stacks.clone(),
-            accepted: || (),
-        };
-        // Must run on the runtime whose threads poll the listener.
-        let bound = live.spawn(async { live::bind(settings, handles) }).await;
-        let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
-        bound.map_err(|source| StartError::Bind {
-            setting: "listen",
-            addr,
-            source,
-        })
     }
 
     pub(super) fn store(&self) -> Store {

@@ -16,7 +16,10 @@ use tokio::{
 
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
-    pub(super) listen: Address,
+    /// `None` if it is not in the path.
+    pub(super) listen: Option<Address>,
+    /// `None` if no copies of requests are taken.
+    pub(super) mirror: Option<Address>,
     pub(super) admin: Address,
 }
 
@@ -101,9 +104,11 @@ async fn start(
     let (stop_signal, stop) = drain::channel();
     let linger = shared.config.settings.drain.linger();
     let mut listeners = JoinSet::new();
+    let mirror = shared.bind_mirror(live_threads, queue.clone()).await?;
+    let mirror_addr = mirror.as_ref().map(|bound| bound.address().clone());
     let bound = shared.bind_live(live_threads, queue, sockets.listen);
     let bound = bound.await?;
-    let listen = bound.address().clone();
+    let listen = bound.as_ref().map(|bound| bound.address().clone());
 
     let store = shared.store();
     let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
@@ -122,13 +127,22 @@ async fn start(
     let (shadow_signal, shadow_watch) = drain::channel();
     shadow.spawn(reflecting.run(shadow_watch.clone()));
     shadow.spawn(worker.run(shadow_watch));
-    live_threads.spawn(bound.run(live::Ends {
-        leave,
-        stop,
-        linger,
-    }));
+    if let Some(mirror) = mirror {
+        live_threads.spawn(mirror.run(stop.clone()));
+    }
+    if let Some(bound) = bound {
+        live_threads.spawn(bound.run(live::Ends {
+            leave,
+            stop,
+            linger,
+        }));
+    }
     Ok(Started {
-        addresses: Addresses { listen, admin },
+        addresses: Addresses {
+            listen,
+            mirror: mirror_addr,
+            admin,
+        },
         shared,
         leave_signal,
         stop_signal,

@@ -1,7 +1,7 @@
 //! Divides the limit of open files into connection limits. Callers get most, because their answers must not depend on
 //! what else is open.
 
-use crate::live::ListenerLimits;
+use crate::settings::ListenerLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fs, num::NonZeroUsize};
 
@@ -10,6 +10,7 @@ use std::{fs, num::NonZeroUsize};
 pub(super) struct Shares {
     /// Open files of the process.
     limit: usize,
+    /// For each listener that takes requests.
     callers: NonZeroUsize,
     /// For each client of the shadow.
     pub(super) client: NonZeroUsize,
@@ -34,19 +35,19 @@ const IN_USE: usize = 32;
 // === impl Shares ===
 
 impl Shares {
-    /// Raises the soft limit to the hard one, and divides what is free.
-    pub(super) fn take() -> Self {
+    /// Raises the soft limit to the hard one, and divides what is free. So many listeners take requests.
+    pub(super) fn take(listeners: usize) -> Self {
         let limit = raise(getrlimit(Resource::Nofile)).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         // Each open file has an entry, and so has the listing itself.
         let in_use = fs::read_dir("/proc/self/fd").map_or(IN_USE, Iterator::count);
-        Self::of(limit.unwrap_or(usize::MAX), in_use)
+        Self::of(limit.unwrap_or(usize::MAX), in_use, listeners)
     }
 
-    fn of(limit: usize, in_use: usize) -> Self {
+    fn of(limit: usize, in_use: usize, listeners: usize) -> Self {
         let free = limit.saturating_sub(in_use + SPARE);
         let part = free / PART;
-        let callers = free - 2 * part;
+        let callers = (free - 2 * part) / listeners.max(1);
         let at_least_one = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
         Self {
             limit,
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn callers_get_most_of_what_is_free_and_everyone_something() {
         let shares = |limit, in_use| {
-            let shares = Shares::of(limit, in_use);
+            let shares = Shares::of(limit, in_use, 1);
             [shares.callers, shares.client, shares.admin].map(NonZeroUsize::get)
         };
         assert_eq!(shares(1_024, 36), [366, 40, 122]);
@@ -112,7 +113,7 @@ mod tests {
                 client,
                 admin,
                 ..
-            } = Shares::of(limit, 24);
+            } = Shares::of(limit, 24, 1);
             let all = callers.get() * PER_CALLER + client.get() * CLIENTS + admin.get();
             assert!(all + 24 + SPARE <= limit + CLIENTS, "{limit}: {all}");
         }
@@ -121,7 +122,9 @@ mod tests {
     #[test]
     fn more_connections_than_files_are_lowered() {
         let limits = ListenerLimits::default();
-        assert_eq!(Shares::of(1_000_000, 20).of_callers(limits), limits);
-        assert_eq!(Shares::of(64, 20).of_callers(limits).connections.get(), 12);
+        assert_eq!(Shares::of(1_000_000, 20, 1).of_callers(limits), limits);
+        let lowered = |listeners| Shares::of(64, 20, listeners).of_callers(limits);
+        assert_eq!(lowered(1).connections.get(), 12);
+        assert_eq!(lowered(2).connections.get(), 6);
     }
 }

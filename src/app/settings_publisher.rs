@@ -5,11 +5,12 @@ use crate::{
     budget::Budget,
     config::{Comparable, Config, EpochFingerprint},
     http_client::Target,
+    intake,
     ledger::Ledger,
-    live::{self, Checks},
+    live,
     pipeline::{Queue, Writes},
     redact::{HashKey, Redactor},
-    settings::Publisher,
+    settings::{Checks, Publisher},
     shadow,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) struct SettingsPublisher {
     pub(super) live: Publisher<live::LiveSettings>,
+    pub(super) intake: Publisher<intake::Settings>,
     pub(super) shadow: Publisher<shadow::Settings>,
     pub(super) redactor: Publisher<Redactor>,
     pub(super) config: Publisher<Config>,
@@ -49,6 +51,7 @@ impl SettingsPublisher {
         ledger.judge_by(&config.settings.verdict, required(config));
         Self {
             live: Publisher::new(live(config, &redactor)),
+            intake: Publisher::new(intake(config)),
             shadow: Publisher::new(shadow(config)),
             redactor: Publisher::new(redactor),
             config: Publisher::new(config.clone()),
@@ -67,12 +70,12 @@ impl SettingsPublisher {
         self.budget.set_limit(config.settings.capture.max_total);
         self.writes.set_window(config.settings.recheck.window());
         let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
-        let mut live = live(config, &redactor);
+        let (mut live, mut intake) = (live(config, &redactor), intake(config));
         // Held to the end, so that sampling that has ended does not begin again.
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match &*queue {
             Some(queue) => queue.set_max_length(config.settings.queue.max_length),
-            None => live.checks = Checks::Paused,
+            None => (live.checks, intake.checks) = (Checks::Paused, Checks::Paused),
         }
         let before = self.config.get();
         for (stack, next) in self.stacks.iter().zip(stacks(config)) {
@@ -85,6 +88,7 @@ impl SettingsPublisher {
             .judge_by(&config.settings.verdict, required(config));
         self.ledger.declare(config.routes.declared());
         self.live.publish(live);
+        self.intake.publish(intake);
         // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
@@ -102,6 +106,10 @@ impl SettingsPublisher {
         self.live.publish(live::LiveSettings {
             checks: Checks::Paused,
             ..live::LiveSettings::clone(&self.live.get())
+        });
+        self.intake.publish(intake::Settings {
+            checks: Checks::Paused,
+            ..intake::Settings::clone(&self.intake.get())
         });
     }
 }
@@ -130,10 +138,23 @@ fn live(config: &Config, redactor: &Redactor) -> live::LiveSettings {
     }
 }
 
+fn intake(config: &Config) -> intake::Settings {
+    let settings = &config.settings;
+    intake::Settings {
+        checks: settings.paused,
+        reads: settings.reads.clone(),
+        routes: config.routes.clone(),
+        sampling: settings.sample.clone(),
+        capture: settings.capture.clone(),
+        comparing: config.comparing.clone(),
+    }
+}
+
 fn shadow(config: &Config) -> shadow::Settings {
     let settings = &config.settings;
     shadow::Settings {
-        protection: settings.new.protection.clone(),
+        old: settings.old.protection.clone(),
+        new: settings.new.protection.clone(),
         queue: settings.queue.clone(),
         capture: settings.capture.clone(),
         recheck: settings.recheck.clone(),

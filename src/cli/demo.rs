@@ -154,6 +154,11 @@ fn tcp(address: &transport::Address) -> SocketAddr {
     address.tcp().expect("the demo must listen on TCP")
 }
 
+fn listen_addr(app: &App) -> &transport::Address {
+    let address = app.listen_addr();
+    address.expect("the demo must be in the path of its traffic")
+}
+
 // === impl Demo ===
 
 impl Demo {
@@ -183,7 +188,7 @@ impl Demo {
         };
         Ok(Self {
             client: admin.client()?,
-            traffic: Traffic::new(tcp(app.listen_addr()), args.rate),
+            traffic: Traffic::new(tcp(listen_addr(&app)), args.rate),
             app,
             stacks,
             runtime,
@@ -241,7 +246,7 @@ impl Demo {
     fn keep(&self, rate: NonZeroU32) -> io::Result<()> {
         let _entered = self.runtime.enter();
         let mut terminate = signal(SignalKind::terminate())?;
-        let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
+        let (listen, admin) = (listen_addr(&self.app), self.app.admin_addr());
         let addresses = format!("live traffic at http://{listen}, admin API at http://{admin}");
         complain(format!(
             "\nstill running: {addresses}\n{}",

@@ -12,6 +12,7 @@ use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
+use tracing::field::display;
 
 /// Run the sidecar: forward every request, check a sample of the reads
 #[derive(Clone, Debug, clap::Args)]
@@ -58,17 +59,21 @@ pub(crate) fn run(args: Args) -> ExitCode {
     for warning in loaded.warnings() {
         tracing::warn!(%warning, "configuration warning");
     }
-    let listeners = ["listen", "admin"].map(|setting| loaded.place(setting));
+    let listeners = ["listen", "mirror", "admin"].map(|setting| loaded.place(setting));
     let served = serve(sockets, origin, loaded);
     export::flush();
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let [listen, admin] = listeners;
+            let [listen, mirror, admin] = listeners;
             let place = match error {
                 StartError::Bind {
                     setting: "listen", ..
                 } => listen,
+                StartError::Bind {
+                    setting: "mirror.listen",
+                    ..
+                } => mirror,
                 StartError::Bind { .. } => admin,
                 _ => String::new(),
             };
@@ -94,8 +99,8 @@ fn serve(sockets: Sockets, origin: Origin, loaded: config::Loaded) -> Result<(),
             started = started => started.map_err(io::Error::other)??,
             () = ends.next() => end_at_once("a signal before the start was complete"),
         };
-        let (listen, admin) = (app.listen_addr(), app.admin_addr());
-        tracing::info!(%listen, %admin, "listening");
+        let [listen, mirror] = [app.listen_addr(), app.mirror_addr()].map(|addr| addr.map(display));
+        tracing::info!(listen, mirror, admin = %app.admin_addr(), "listening");
         ends.next().await;
         let stopped = tokio::task::spawn_blocking(move || app.stop());
         tokio::select! {

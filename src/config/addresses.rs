@@ -22,8 +22,8 @@ pub(super) struct Hosts(HashMap<String, Vec<IpAddr>>);
 /// The listeners' addresses and the stacks' targets.
 #[derive(Debug)]
 pub(super) struct Addresses<'c> {
-    /// By the names of their fields.
-    pub(super) listeners: [(&'static str, Address); 2],
+    /// By the paths of their settings.
+    pub(super) listeners: Vec<(&'static [&'static str], Address)>,
     pub(super) old: &'c Target,
     pub(super) new: &'c Target,
     pub(super) control: Option<&'c Target>,
@@ -40,6 +40,9 @@ pub(super) struct Checked {
 /// Time limit for resolving all names. Names that are unresolved by then are compared as text.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The settings that name our own addresses.
+pub(super) const LISTENERS: [&[&str]; 3] = [&["listen"], &["mirror", "listen"], &["admin"]];
+
 const URLS: [[&str; 2]; 3] = [["old", "url"], ["new", "url"], ["control", "url"]];
 
 const LOOPBACK: [IpAddr; 2] = [
@@ -54,10 +57,8 @@ impl Hosts {
     /// call it from a thread that serves requests.
     pub(super) fn of(tree: &Node) -> Self {
         let urls: Vec<_> = URLS.iter().filter_map(|path| url(tree, path)).collect();
-        let listeners = ["listen", "admin"];
-        let listeners = listeners
-            .iter()
-            .filter_map(|name| tree.get(name)?.text()?.parse().ok());
+        let listeners = LISTENERS.iter();
+        let listeners = listeners.filter_map(|path| tree::find(tree, path)?.text()?.parse().ok());
         let ports: Vec<u16> = listeners
             .map(|listener: SocketAddr| listener.port())
             .chain(urls.iter().map(|(_, port)| *port))
@@ -141,11 +142,11 @@ impl Addresses<'_> {
 
     fn check_listeners(&self, root: &Cursor<'_>, hosts: &Hosts) -> ConfigErrors {
         let mut faults = ConfigErrors::default();
-        for (name, listener) in &self.listeners {
+        for (path, listener) in &self.listeners {
             for (stack, target) in self.stacks() {
                 if hosts.leads_to(target, listener) {
                     let message = format!("the address of {stack}.url: requests would come back");
-                    faults.push(at(root, &[name]).fault(message));
+                    faults.push(at(root, path).fault(message));
                 }
             }
         }

@@ -1,19 +1,19 @@
 //! Reads the whole configuration from the merged tree.
 
 use super::{
-    addresses::{self, Addresses, Checked},
+    addresses::{self, Addresses, Checked, LISTENERS},
     load::Inputs,
     sections::Sections,
-    stacks::{NewStack, OldStack, StackUrl},
+    stacks::{StackSection, StackUrl},
     warnings::{self, Valid},
 };
 use crate::{
     compare::CompareConfig,
     http_client::{Instance, Target},
-    live::ListenerLimits,
     route::Routes,
-    settings::Capture,
+    settings::{Capture, ListenerLimits},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
+    stack::Stack,
     transport::{Address, ClientTls, ServerTls, is_same_socket},
 };
 use http::HeaderName;
@@ -62,6 +62,8 @@ impl Config {
         let settings = faults.collect(Sections::read(at));
         // Each check reads its own part, because it must not be left out for a fault elsewhere.
         faults.collect(check_admin(at));
+        faults.collect(check_listeners(at));
+        faults.collect(check_path(at));
         faults.collect(check_capture(at));
         faults.collect(check_version_header(at));
         let stacks = faults.collect(Stacks::read(at, inputs)).flatten();
@@ -122,27 +124,24 @@ impl Config {
 // === impl Stacks ===
 
 impl Stacks {
-    /// `None` if one of the stacks or of our own addresses cannot be read, which is reported elsewhere.
+    /// `None` if one of the stacks cannot be read, which is reported elsewhere.
     fn read(root: &Cursor<'_>, inputs: &Inputs) -> Result<Option<Self>, ConfigErrors> {
         let tls = &inputs.certificates;
-        let old = value::<OldStack>(root, &["old"]);
-        let new = value::<NewStack>(root, &["new"]);
+        let old = value::<StackSection>(root, &["old"]);
+        let new = value::<StackSection>(root, &["new"]);
         let limits = value::<ListenerLimits>(root, &["limits"]);
         let max_headers = limits.map_or(0, |limits| limits.headers.get());
         let max_headers = max_headers.max(Target::MIN_HEADERS);
-        let old = old.and_then(|old| old.target(max_headers, tls.old.as_ref()));
-        let new = new.and_then(|new| new.stack.target(max_headers, tls.new.as_ref()));
+        let old = old.and_then(|old| old.endpoint.target(max_headers, tls.old.as_ref()));
+        let new = new.and_then(|new| new.endpoint.target(max_headers, tls.new.as_ref()));
         let control = control(root, old.as_ref(), new.as_ref(), tls.old.as_ref())?;
-        let listen = value::<Address>(root, &["listen"]);
-        let admin = value::<Address>(root, &["admin"]);
         let same_stack = value::<bool>(root, &["allow_same_stack"]);
-        let ours = listen.zip(admin.filter(|_| check_admin(root).is_ok()));
-        let all = old.zip(new).zip(ours.zip(same_stack.zip(limits)));
-        let Some(((old, new), ((listen, admin), (allows_same_stack, _)))) = all else {
+        let all = old.zip(new).zip(same_stack.zip(limits));
+        let Some(((old, new), (allows_same_stack, _))) = all else {
             return Ok(None);
         };
         let addresses = Addresses {
-            listeners: [("listen", listen), ("admin", admin)],
+            listeners: listeners(root).collect(),
             old: &old,
             new: &new,
             control: control.as_ref(),
@@ -202,11 +201,42 @@ fn check_admin(root: &Cursor<'_>) -> Result<(), ConfigError> {
         );
         return Err(at.fault(message));
     }
-    let listen = value::<Address>(root, &["listen"]);
-    match listen.filter(|listen| collide(listen, &admin)) {
-        Some(listen) => Err(at.fault(format!("`{admin}` is taken by listen, `{listen}`"))),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Our own addresses, by the paths of their settings.
+fn listeners(root: &Cursor<'_>) -> impl Iterator<Item = (&'static [&'static str], Address)> {
+    let read = move |path| Some((path, value(root, path)?));
+    LISTENERS.into_iter().filter_map(read)
+}
+
+/// None of our listeners may take another one's address.
+fn check_listeners(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
+    let mut faults = ConfigErrors::default();
+    let listeners: Vec<_> = listeners(root).collect();
+    for (index, (path, address)) in listeners.iter().enumerate() {
+        let mut earlier = listeners[..index].iter();
+        if let Some((by, other)) = earlier.find(|(_, other)| collide(other, address)) {
+            let message = format!("`{address}` is taken by {}, `{other}`", by.join("."));
+            faults.push(addresses::at(root, path).fault(message));
+        }
     }
+    faults.into_result(())
+}
+
+/// Out of the path, copies of requests have to come in, and the switch is not ours.
+fn check_path(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
+    let mut faults = ConfigErrors::default();
+    let listen = addresses::at(root, &["listen"]);
+    if listen.node.is_null() && value::<Address>(root, &["mirror", "listen"]).is_none() {
+        let message = "null takes twinread out of the path, and then mirror.listen has to be set";
+        faults.push(listen.fault(message));
+    }
+    if listen.node.is_null() && value(root, &["serve_from"]) == Some(Stack::New) {
+        let message = "nobody is served from here while listen is null, expected old";
+        faults.push(addresses::at(root, &["serve_from"]).fault(message));
+    }
+    faults.into_result(())
 }
 
 /// Whether both cannot be bound at once. Port 0 is any free one.

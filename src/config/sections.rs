@@ -1,13 +1,13 @@
 //! All settings: the root of the configuration, and the sections that no other module owns.
 
-use super::stacks::{Control, NewStack, OldStack};
+use super::stacks::{Control, StackSection};
 use crate::{
-    compare, export,
-    live::{AccessLog, Checks, Forwarded, ListenerLimits},
+    compare, export, intake,
+    live::{AccessLog, Forwarded},
     redact::{self, Secret},
     route::Routes,
     sample::{Reads, Sampling},
-    settings::{Capture, Drain, QueueLimits},
+    settings::{Capture, Checks, Drain, ListenerLimits, QueueLimits},
     shadow::{Conditional, Recheck},
     spanned_yaml::{Change, Cursor, Form, Setting, reference, settings},
     stack::Stack,
@@ -24,9 +24,10 @@ settings! {
     /// Every setting, by its name in the file.
     #[derive(Clone, Debug)]
     pub struct Sections {
-        /// Where callers send their requests: an address and port, or unix:/path.
+        /// Where callers send their requests: an address and port, or unix:/path; null: not in the path, and then
+        /// mirror.listen has to be set.
         #[setting(default: "127.0.0.1:8080")]
-        pub listen: Address,
+        pub listen: Option<Address>,
         /// Makes callers of `listen` speak TLS. Changed files take effect for new connections.
         #[setting(change: Change::File)]
         pub listen_tls: ServerFiles,
@@ -69,10 +70,10 @@ settings! {
         pub limits: ListenerLimits,
         /// The stack that is to be replaced.
         #[setting]
-        pub old: OldStack,
+        pub old: StackSection,
         /// The stack that is to serve in the end.
         #[setting]
-        pub new: NewStack,
+        pub new: StackSection,
         /// A second instance of the old stack, to separate noise from difference; without one the old stack itself is read
         /// again.
         #[setting]
@@ -109,6 +110,10 @@ settings! {
         /// without them, or skip it.
         #[setting(default: "reread", change: Change::File)]
         pub conditional: Conditional,
+        /// Copies of requests that another proxy mirrors here. They are answered 204 at once and never forwarded; the
+        /// declared reads among them are read on both stacks.
+        #[setting]
+        pub mirror: intake::Mirror,
         /// Rule files, folders of them, and builtin:NAME, in order.
         #[setting(default: "['builtin:http']", change: Change::File, form: FILES)]
         pub rules: Vec<String>,

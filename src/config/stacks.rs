@@ -13,9 +13,9 @@ use http::{HeaderName, HeaderValue, uri::Authority};
 use std::{path::PathBuf, time::Duration};
 
 settings! {
-    /// The section `old`: what both stacks have.
+    /// Where a stack is, and how to talk to it.
     #[derive(Clone, Debug)]
-    pub struct OldStack {
+    pub struct Endpoint {
         /// Where it is: an http or https url, in which a base path is allowed and a query is not, or unix:/path.
         #[setting]
         pub url: StackUrl,
@@ -41,11 +41,11 @@ settings! {
 }
 
 settings! {
-    /// The section `new`.
+    /// The sections `old` and `new`.
     #[derive(Clone, Debug)]
-    pub struct NewStack {
+    pub struct StackSection {
         #[flatten]
-        pub stack: OldStack,
+        pub endpoint: Endpoint,
         #[flatten]
         pub protection: shadow::Protection,
     }
@@ -106,9 +106,9 @@ const REMOVED: Form<Vec<HeaderName>> = Form {
     schema: Vec::<HeaderName>::FORM.schema,
 };
 
-// === impl OldStack ===
+// === impl Endpoint ===
 
-impl OldStack {
+impl Endpoint {
     /// The stack, with answers of at most `max_headers` header lines. `None` without the TLS that its url asks for.
     pub(super) fn target(&self, max_headers: usize, tls: Option<&ClientTls>) -> Option<Target> {
         Some(Target {

@@ -2,7 +2,8 @@
 
 use super::{addresses::at, sections::Sections};
 use crate::{
-    compare, live,
+    compare,
+    heads::hop,
     route::{Entry, Routes, Selector},
     rules::{Rule, RuleSet, Target},
     sample::{By, Calls},
@@ -41,7 +42,8 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         warnings.push(at(root, &["compare", "only"]).fault(message));
     }
     let has_proxies = settings.proxy_protocol != TrustedProxies::default();
-    if has_proxies && settings.listen.tcp().is_none() {
+    let listen = settings.listen.as_ref();
+    if has_proxies && listen.is_some_and(|listen| listen.tcp().is_none()) {
         let message = "callers of a unix socket are in no network, so that no header is read";
         warnings.push(at(root, &["proxy_protocol"]).fault(message));
     }
@@ -146,7 +148,7 @@ fn is_read(method: &Method, settings: &Sections) -> bool {
 /// Why no request is selected, if that is so.
 fn unmatched(selector: &Selector, at: &Cursor<'_>) -> Option<ConfigError> {
     let mut headers = selector.headers.iter();
-    if let Some((name, _)) = headers.find(|(name, _)| live::never_forwards(name)) {
+    if let Some((name, _)) = headers.find(|(name, _)| hop::never_forwards(name)) {
         let message = format!(
             "no request gets here, because twinread removes `{name}` before it names requests"
         );

@@ -1,18 +1,19 @@
 //! A sampled read while it passes: its request and its answer are copied, and offered to the shadow once complete.
 
 use super::{
-    body::{
-        bounded_copy::{BoundedCopy, End, SharedCopy},
-        response::{Origin, ResponseBody},
-    },
+    body::response::{Origin, ResponseBody},
     problem::Problem,
 };
 use crate::{
+    heads::is_event_stream,
     outcome::Reason,
-    pipeline::{CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue, ReadMeta},
+    pipeline::{
+        CapturedAnswer, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue, ReadMeta,
+        bounded_copy::{BoundedCopy, End, SharedCopy},
+    },
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use std::time::Instant;
 
@@ -116,8 +117,10 @@ impl AnswerCapture {
         capture.queue.offer(Box::new(CapturedRead {
             meta,
             request: capture.request,
-            answer,
-            took: offered - sent,
+            answer: Some(CapturedAnswer {
+                answer,
+                took: offered - sent,
+            }),
             offered,
         }));
     }
@@ -126,11 +129,4 @@ impl AnswerCapture {
     pub(super) fn fail(self: Box<Self>) {
         self.capture.fail();
     }
-}
-
-/// Answers of this type never end.
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let kind = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
-    kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }

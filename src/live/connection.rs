@@ -10,12 +10,7 @@ use super::{
     ending::Ending,
     forward::{Forward, Forwarding},
     forwarded::Scheme,
-    http1::hop::{self, Mark, Marks},
-    http2::{
-        request::{adapt, head_bytes, is_grpc},
-        websocket,
-    },
-    limits::ListenerLimits,
+    http2::websocket,
     problem::Problem,
     proxies::Proxies,
     sample::{Observed, Sampler},
@@ -23,10 +18,14 @@ use super::{
     switch::{Switch, Undecided},
 };
 use crate::{
+    heads::{
+        hop::{self, Mark, Marks},
+        http2::{adapt, head_bytes, is_grpc},
+    },
     http_client::{Health, Instance, NoAnswer, WriterHandle},
     ledger::{AnsweredBy, Bound, Gauges, LiveFailure, Timings},
     sample::Wish,
-    settings::Current,
+    settings::{Current, ListenerLimits},
 };
 use futures_util::{future::Either, task::AtomicWaker};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};

@@ -8,13 +8,13 @@ use super::{
     connection::{Call, Exchange, Upgrade},
     http1::{
         expect_continue::{BodyGate, GateHandle},
-        hop::{self, Ambiguous, Mark, Marks},
         informational, upgrade,
     },
     problem::Problem,
     retry::{again, replayable},
 };
 use crate::{
+    heads::hop::{self, Ambiguous, Mark, Marks},
     http_client::{Client, Error, Health, NoAnswer, PooledBody},
     ledger::timings::Timings,
     pipeline::CompactRequest,

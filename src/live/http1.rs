@@ -1,8 +1,7 @@
-//! HTTP/1.1: checks before hyper parses, hop-by-hop headers, informational answers, upgrades.
+//! HTTP/1.1: checks before hyper parses, informational answers, upgrades.
 
 pub(crate) mod expect_continue;
 pub(crate) mod framing;
 pub(crate) mod guard;
-pub(crate) mod hop;
 pub(crate) mod informational;
 pub(crate) mod upgrade;

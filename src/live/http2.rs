@@ -1,13 +1,12 @@
-//! HTTP/2: its connections, and what requests mean in the terms of HTTP/1.1.
+//! HTTP/2: its connections, and WebSocket over them.
 
 mod allowance;
 mod frames;
 mod guard;
-pub(super) mod request;
 pub(super) mod websocket;
 
-use super::{connection::ConnectionService, ending::Ending, limits::ListenerLimits, wire::Wire};
-use crate::{ledger::Bound, transport::BatchedWrites};
+use super::{connection::ConnectionService, ending::Ending, wire::Wire};
+use crate::{ledger::Bound, settings::ListenerLimits, transport::BatchedWrites};
 use guard::FrameGuard;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};

@@ -7,7 +7,6 @@ use super::{
     forwarded::Scheme,
     http1::guard::Guard,
     http2,
-    limits::ListenerLimits,
     proxies::Proxies,
     sample::Sampler,
     settings::{Config, Handles},
@@ -17,6 +16,7 @@ use crate::{
     drain,
     http_client::{Client, Http1Writer},
     ledger::{self, Gauges, ListenerName},
+    settings::ListenerLimits,
     transport::{Address, Listener, ServerTls, Stream, TlsFailure},
 };
 use futures_util::FutureExt as _;

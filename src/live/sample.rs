@@ -3,25 +3,25 @@
 //! The live request is forwarded unchanged, and nothing here waits. What cannot be copied is counted by reason.
 
 use super::{
-    body::{
-        bounded_copy::{BoundedCopy, End, SharedCopy},
-        response::ResponseBody,
-    },
+    body::response::ResponseBody,
     capture::Capture,
     connection::Call,
-    route::{Named, head},
-    settings::{Checks, Handles, LiveSettings},
+    settings::{Handles, LiveSettings},
 };
 use crate::{
-    budget::Bucket,
-    ledger::{AnsweredBy, Bound, Draw, Ledger, SampleCause, Ticket},
+    ledger::{AnsweredBy, Draw, Ledger, Ticket},
     outcome::Reason,
-    pipeline::{CompactHead, CompactRequest, ReadMeta, ReadRequest},
+    pipeline::{
+        CompactRequest, Named, ReadMeta, ReadRequest,
+        bounded_copy::{BoundedCopy, End, SharedCopy},
+        head,
+    },
     route::{Access, Keys},
-    sample::{Ask, Decision, Declared, Wish},
+    sample::{Declared, Wish},
+    settings::Checks,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, Uri, header::TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use std::{mem, sync::Arc, time::Instant};
 
@@ -29,8 +29,6 @@ use std::{mem, sync::Arc, time::Instant};
 #[derive(Debug)]
 pub(super) struct Sampler {
     handles: Handles,
-    /// For `sample.max_per_second`.
-    cap: Bucket,
 }
 
 /// A request on its way. Counted under its route when dropped.
@@ -76,17 +74,14 @@ struct Deferred {
 
 impl Sampler {
     pub(super) fn new(handles: Handles) -> Self {
-        Self {
-            handles,
-            cap: Bucket::default(),
-        }
+        Self { handles }
     }
 
     /// Names and classifies a request, and begins to copy it if necessary.
     pub(super) fn observe(self: &Arc<Self>, call: &mut Call) -> Observed {
         let declared = call.live.reads.classify(&head(&call.request));
         let ledger = &self.handles.ledger;
-        let named = Named::of(&call.live, ledger, &head(&call.request), None);
+        let named = Named::of(&call.live.routes, ledger, &head(&call.request), None);
         if let (Some(line), Some(named)) = (&mut call.exchange.line, &named) {
             line.route = Some(named.route.name().clone());
         }
@@ -139,7 +134,7 @@ impl Sampler {
         let Some(draw) = self.draw(&call.live, named, request.headers(), call.wish) else {
             return Plan::Pass;
         };
-        let kept = replayable(request.method(), request.uri(), request.headers());
+        let kept = CompactRequest::of_read(request.method(), request.uri(), request.headers());
         let body = (!request.body().is_end_stream()).then(|| self.record(call));
         let captured = self.capture(&call.live, named.route.sample_by(draw), kept, body);
         captured.map_or(Plan::Pass, Plan::Capture)
@@ -168,30 +163,11 @@ impl Sampler {
         headers: &HeaderMap,
         wish: Wish,
     ) -> Option<Draw> {
-        let chance = rand::random();
-        let ask = Ask {
-            headers,
-            chance,
-            route_rate: named.rate,
-            wish,
-        };
-        let sampling = &live.sampling;
-        let now = Instant::now();
-        let floor = || named.route.floor().take(now, sampling.per_route_floor);
-        let cap = || self.cap.take(now, sampling.max_per_second);
-        let cause = match sampling.decide(&ask, floor, cap) {
-            Decision::Sampled => SampleCause::Drawn,
-            Decision::Forced => SampleCause::Forced,
-            Decision::Passed => return None,
-            Decision::Capped => {
-                self.handles.gauges.bound_reached(Bound::SamplesPerSecond);
-                return None;
-            }
-        };
+        let drawn = &self.handles.sampler;
+        let draw = drawn.draw(&live.sampling, named, headers, wish)?;
         Some(Draw {
             primary: live.serve_from,
-            key: sampling.key_hash(headers, chance),
-            cause,
+            ..draw
         })
     }
 
@@ -233,12 +209,6 @@ impl Sampler {
     fn copy(&self, live: &LiveSettings) -> BoundedCopy {
         BoundedCopy::new(&self.handles.budget, live.capture.max_body)
     }
-}
-
-/// The request for a replay, without the framing of a body that will be sent whole.
-fn replayable(method: &Method, uri: &Uri, headers: &HeaderMap) -> CompactRequest {
-    let head = CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING);
-    CompactRequest::new(method.clone(), head)
 }
 
 // === impl Observed ===
@@ -285,7 +255,7 @@ impl Observed {
         named.route.count_live_read();
         let (live, request) = (&deferred.live, &deferred.request);
         let draw = sampler.draw(live, named, &request.headers, deferred.wish)?;
-        let kept = replayable(&request.method, &request.uri, &request.headers);
+        let kept = CompactRequest::of_read(&request.method, &request.uri, &request.headers);
         let ticket = named.route.sample_by(draw);
         sampler.capture(live, ticket, kept, Some(deferred.body.clone()))
     }
@@ -330,7 +300,7 @@ impl Deferred {
                 End::Whole => &body.kept,
                 _ => &[],
             };
-            *named = Named::of(&self.live, ledger, &self.request.head(), Some(known));
+            *named = Named::of(&self.live.routes, ledger, &self.request.head(), Some(known));
         }
         named.as_ref()
     }

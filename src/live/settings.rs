@@ -1,17 +1,16 @@
 //! The settings of the live path, and the handles it uses.
 
-use super::{access_log::AccessLog, forwarded::Forwarded, limits::ListenerLimits};
+use super::{access_log::AccessLog, forwarded::Forwarded};
 use crate::{
     budget::Budget,
     compare::CompareConfig,
     http_client::{Health, Target},
     ledger::{Gauges, Ledger, timings::Timings},
-    pipeline::{Queue, Writes},
+    pipeline::{Queue, ReadSampler, Writes},
     redact::{self, HashKey, Redactor, Secret},
     route::Routes,
     sample::{Reads, Sampling},
-    settings::{Capture, Current},
-    spanned_yaml::Choice,
+    settings::{Capture, Checks, Current, ListenerLimits},
     stack::Stack,
     transport::{Address, Inherited, ServerTls, TrustedProxies},
 };
@@ -50,13 +49,6 @@ pub struct LiveSettings {
     pub redactor: Arc<Redactor>,
 }
 
-/// Whether reads are sampled at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
-    Running,
-    Paused,
-}
-
 /// Handles that the live path shares with the rest of the process.
 #[derive(Clone, Debug)]
 pub struct Handles {
@@ -64,6 +56,7 @@ pub struct Handles {
     pub ledger: Ledger,
     pub gauges: Gauges,
     pub budget: Budget,
+    pub sampler: ReadSampler,
     pub queue: Queue,
     pub timings: Timings,
     pub writes: Writes,
@@ -71,14 +64,6 @@ pub struct Handles {
     pub stacks: [Arc<Health>; 2],
     /// Called for each accepted connection, on the task that accepts: a test may panic there.
     pub accepted: fn(),
-}
-
-// === impl Checks ===
-
-/// The values of the setting `paused`.
-impl Choice for Checks {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("true", Self::Paused), ("false", Self::Running)];
 }
 
 // === impl LiveSettings ===

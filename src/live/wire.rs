@@ -197,7 +197,8 @@ mod tests {
     use crate::{
         http_client::{Health, Target},
         ledger::{Gauges, Timings},
-        live::{ListenerLimits, connection::Observers},
+        live::connection::Observers,
+        settings::ListenerLimits,
         transport::{ClientFiles, HTTP1, ServerFiles, TlsFiles},
     };
     use socket2::SockRef;

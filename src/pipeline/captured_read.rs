@@ -27,17 +27,23 @@ pub struct ReadMeta {
     pub held: Held,
 }
 
-/// A sampled read with the primary's complete answer, as it waits in the queue.
+/// A sampled read, as it waits in the queue.
 #[derive(Debug)]
 pub struct CapturedRead {
     pub meta: ReadMeta,
     pub request: CompactRequest,
-    /// The primary's answer.
+    /// The primary's complete answer. `None` if only the request is known: then both stacks are read.
+    pub answer: Option<CapturedAnswer>,
+    /// When request and answer were complete. The sample's age counts from here.
+    pub offered: Instant,
+}
+
+/// The primary's answer to a captured read.
+#[derive(Debug)]
+pub struct CapturedAnswer {
     pub answer: CompactAnswer,
     /// From sending the request, including its body, to the last byte of the answer.
     pub took: Duration,
-    /// When the answer was complete. The sample's age counts from here.
-    pub offered: Instant,
 }
 
 /// A captured read that was taken out of the queue.
@@ -45,8 +51,9 @@ pub struct CapturedRead {
 pub struct CheckInput {
     pub meta: ReadMeta,
     pub request: ReadRequest,
-    pub primary: TimedAnswer,
-    /// When the primary's answer was complete.
+    /// `None` until the primary is read, if its answer was not captured.
+    pub primary: Option<TimedAnswer>,
+    /// When request and answer were complete.
     pub offered: Instant,
 }
 
@@ -80,13 +87,14 @@ impl ReadMeta {
 
 impl CapturedRead {
     pub fn open(self) -> CheckInput {
+        let timed = |captured: CapturedAnswer| TimedAnswer {
+            answer: captured.answer.open(),
+            took: captured.took,
+        };
         CheckInput {
             meta: self.meta,
             request: self.request.open(),
-            primary: TimedAnswer {
-                answer: self.answer.open(),
-                took: self.took,
-            },
+            primary: self.answer.map(timed),
             offered: self.offered,
         }
     }

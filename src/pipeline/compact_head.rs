@@ -7,7 +7,9 @@
 use super::ReadRequest;
 use crate::compare::{Answer, BodyCopy};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header::TRANSFER_ENCODING,
+};
 
 /// A target and headers.
 #[derive(Clone, Debug)]
@@ -94,6 +96,12 @@ impl CompactHead {
 // === impl CompactRequest ===
 
 impl CompactRequest {
+    /// A read for a replay: without its body, and without the framing of a body that will be sent whole.
+    pub(crate) fn of_read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
+        let head = CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING);
+        Self::new(method.clone(), head)
+    }
+
     /// Without a body.
     pub fn new(method: Method, head: CompactHead) -> Self {
         let body = Bytes::new();

@@ -97,7 +97,7 @@ impl FinishedCheck<'_> {
 
     /// The old stack's first.
     fn answers(&self) -> [Option<&TimedAnswer>; 2] {
-        let primary = Some(&self.input.primary);
+        let primary = self.input.primary.as_ref();
         match self.input.meta.ticket.primary() {
             Stack::Old => [primary, self.shadow],
             Stack::New => [self.shadow, primary],

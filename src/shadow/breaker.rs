@@ -7,7 +7,7 @@ use std::{
 };
 
 settings! {
-    /// The section `new.breaker`.
+    /// The section `breaker` of a stack.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Limits: Default {
         /// Failures in a row that open it.

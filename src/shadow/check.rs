@@ -17,7 +17,7 @@ use crate::{
     drain,
     outcome::{Mark, Outcome, Reason},
     pipeline::{CapturedRead, CheckInput, ReadRequest, Rechecked, Span, TimedAnswer},
-    route::Access,
+    route::{Access, Naming},
     stack::Stack,
     value,
     verdict::Version,
@@ -71,7 +71,7 @@ pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, e
         None => {
             let shadow = check.replay(entry.permit).await;
             if let Ok(reading) = &shadow
-                && check.is_part_of(&reading.answer)
+                && (check.is_conditional() || check.is_part_of(&reading.answer))
             {
                 drop(slot);
                 check
@@ -145,6 +145,21 @@ impl Check {
         }
     }
 
+    /// The primary's first answer.
+    pub(super) fn primary(&self) -> &TimedAnswer {
+        let primary = self.sample.primary.as_ref();
+        primary.expect("the primary is read before anything is compared")
+    }
+
+    /// Learns the name of a route from a read whose answer the live side has not seen.
+    pub(super) fn learn_name(&self) {
+        let (request, meta) = (&self.sample.request, &self.sample.meta);
+        let named = meta.routes.name(&request.head(), Some(&request.body));
+        if matches!(named, Naming::Named(_, None)) {
+            self.context.handles.ledger.learn(meta.ticket.route());
+        }
+    }
+
     pub(super) fn reader(&self) -> DualReader<'_> {
         DualReader {
             context: &self.context,
@@ -180,14 +195,16 @@ impl Check {
 
     /// Whether the primary's answer has nothing to compare because of what the caller already had.
     pub(super) fn is_conditional(&self) -> bool {
-        conditions::has_decided(&self.sample.request.headers, &self.sample.primary.answer)
+        let headers = &self.sample.request.headers;
+        let primary = self.sample.primary.as_ref();
+        primary.is_some_and(|primary| conditions::has_decided(headers, &primary.answer))
     }
 
     /// Whether the primary sends a part and the shadow the whole, because the shadow does not know the caller's
     /// validator.
     fn is_part_of(&self, shadow: &Answer) -> bool {
         let headers = &self.sample.request.headers;
-        conditions::is_part_of(headers, &self.sample.primary.answer, shadow)
+        conditions::is_part_of(headers, &self.primary().answer, shadow)
     }
 
     /// Removes the conditions, so that later reads ask for the whole answer.
@@ -238,8 +255,15 @@ impl Check {
     }
 
     async fn replay(&mut self, permit: Permit) -> Result<TimedAnswer, Outcome> {
+        if self.sample.primary.is_none() {
+            return Box::pin(replace_primary::read_first(self, permit)).await;
+        }
+        let _old_slot = match permit.stack() {
+            Stack::Old => Some(self.reader().old_slot().await),
+            Stack::New => None,
+        };
         let mut held = self.sample.meta.held.empty_share();
-        let body = &self.sample.primary.answer.body;
+        let body = &self.primary().answer.body;
         let room = Room {
             max_body: self.settings.capture.max_body,
             held: &mut held,
@@ -320,8 +344,8 @@ impl Check {
     /// The first answers; the old one's comes first.
     pub(super) fn sides<'a>(&'a self, shadow: &'a Answer) -> (&'a Answer, &'a Answer) {
         match self.sample.meta.ticket.primary() {
-            Stack::Old => (&self.sample.primary.answer, shadow),
-            Stack::New => (shadow, &self.sample.primary.answer),
+            Stack::Old => (&self.primary().answer, shadow),
+            Stack::New => (shadow, &self.primary().answer),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct CheckContext {
     pub(super) noise: KnownNoise,
     pub(super) clients: GuardedClients,
     pub(super) slots: Slots,
+    /// Of requests to the old stack.
+    pub(super) old_slots: Slots,
     pub(super) waiting: Waiting,
     pub(super) probes: Probes,
 }
@@ -149,7 +151,7 @@ impl CheckContext {
         }
         let ticket = &check.sample.meta.ticket;
         let primary = ticket.primary();
-        let timed = [(primary, &check.sample.primary), (primary.other(), new)];
+        let timed = [(primary, check.primary()), (primary.other(), new)];
         let is_long = |length: Option<u64>| length.is_none_or(|length| length > MAX_TIMED);
         if timed
             .iter()

@@ -44,8 +44,8 @@ pub(super) enum StackAccess<'l> {
 /// Why both stacks could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadError {
-    /// A guard refused.
-    Refused(Reason),
+    /// A guard of the stack refused.
+    Refused(Stack, Reason),
     Failed(Stack, Failure),
 }
 
@@ -55,24 +55,38 @@ impl DualReader<'_> {
     /// Returns the old stack's answer first. Kept bodies count in `held` unless they equal `expected`.
     pub(super) async fn both(
         self,
-        [old, new]: [StackAccess<'_>; 2],
+        accesses: [StackAccess<'_>; 2],
         expected: [&Bytes; 2],
         held: &mut Held,
     ) -> Result<[TimedAnswer; 2], ReadError> {
         let _slot = self.slot().await;
+        let purpose = Purpose::Recheck;
+        self.both_in_slot(purpose, accesses, expected, held).await
+    }
+
+    /// The same in a slot that the caller holds.
+    pub(super) async fn both_in_slot(
+        self,
+        purpose: Purpose,
+        [old, new]: [StackAccess<'_>; 2],
+        expected: [&Bytes; 2],
+        held: &mut Held,
+    ) -> Result<[TimedAnswer; 2], ReadError> {
+        let _old_slot = self.old_slot().await;
         let now = Instant::now();
-        let admit = |access| match access {
+        let admit = |stack, access| match access {
             StackAccess::Granted(permit) => Ok(permit),
             StackAccess::Asks(client) => {
-                client.admit(now, self.settings).map_err(ReadError::Refused)
+                let permit = client.admit(now, self.settings);
+                permit.map_err(|reason| ReadError::Refused(stack, reason))
             }
         };
-        let (old, new) = (admit(old)?, admit(new)?);
+        let (old, new) = (admit(Stack::Old, old)?, admit(Stack::New, new)?);
         let mut shares = [held.empty_share(), held.empty_share()];
         let [of_old, of_new] = &mut shares;
         let (old, new) = tokio::join!(
-            self.one(old, expected[0], of_old),
-            self.one(new, expected[1], of_new)
+            self.one(purpose, old, expected[0], of_old),
+            self.one(purpose, new, expected[1], of_new)
         );
         let old = old.map_err(|failure| ReadError::Failed(Stack::Old, failure))?;
         let new = new.map_err(|failure| ReadError::Failed(Stack::New, failure))?;
@@ -88,21 +102,30 @@ impl DualReader<'_> {
         held: &mut Held,
     ) -> Result<TimedAnswer, ReadError> {
         let permit = client.admit_within(PATIENCE, self.settings).await;
-        let permit = permit.map_err(ReadError::Refused)?;
+        let permit = permit.map_err(|reason| ReadError::Refused(Stack::New, reason))?;
         let _slot = self.slot().await;
-        let read = self.one(permit, expected, held).await;
+        let read = self.one(Purpose::Recheck, permit, expected, held).await;
         read.map_err(|failure| ReadError::Failed(Stack::New, failure))
     }
 
     /// Takes a slot for a request in flight.
     pub(super) async fn slot(self) -> Slot {
         let current = &self.context.handles.settings;
-        let max = || current.get().protection.max_in_flight.get();
+        let max = || current.get().new.max_in_flight.get();
         self.context.slots.take(max).await
+    }
+
+    /// Takes a slot for a request to the old stack. Who holds a [`slot`](Self::slot) may wait for it, not the other way
+    /// round.
+    pub(super) async fn old_slot(self) -> Slot {
+        let current = &self.context.handles.settings;
+        let max = || current.get().old.max_in_flight.get();
+        self.context.old_slots.take(max).await
     }
 
     async fn one(
         self,
+        purpose: Purpose,
         permit: Permit,
         expected: &Bytes,
         held: &mut Held,
@@ -113,7 +136,7 @@ impl DualReader<'_> {
             expected: expected.clone(),
             rival: None,
         };
-        self.read(permit, Purpose::Recheck, room).await
+        self.read(permit, purpose, room).await
     }
 
     /// Reads one stack once.
@@ -127,7 +150,7 @@ impl DualReader<'_> {
         let (stack, target) = (permit.stack(), permit.client().target().clone());
         let child = self.span.child();
         let request = replay::request(self.request, &target, &child, purpose);
-        let answer = replay::send(permit, request, room, self.settings.protection.timeout).await;
+        let answer = replay::send(permit, request, room, self.settings.of(stack).timeout).await;
         let took = begun.elapsed();
         let result = match &answer {
             Ok(answer) => Some(Ok(answer.status.as_u16())),
@@ -157,7 +180,11 @@ impl ReadError {
     /// The outcome of a check whose first answers could not be read.
     pub(super) fn outcome(self, primary: Stack) -> Outcome {
         match self {
-            Self::Refused(reason) => Outcome::NotCompared(reason),
+            // The breaker of the primary is open because that fails, which says nothing about the shadow.
+            Self::Refused(stack, Reason::BreakerOpen) if stack == primary => {
+                Outcome::NotCompared(Reason::PrimaryError)
+            }
+            Self::Refused(_, reason) => Outcome::NotCompared(reason),
             Self::Failed(stack, Failure::NoAnswer(_)) if stack == primary => {
                 Outcome::NotCompared(Reason::PrimaryError)
             }

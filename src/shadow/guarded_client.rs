@@ -157,7 +157,10 @@ impl GuardedClient {
     ) -> Result<Permit, Reason> {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let permit = self.permit(pass, settings);
-        if self.budget.take(now, settings.protection.max_per_second) {
+        if self
+            .budget
+            .take(now, settings.of(self.stack).max_per_second)
+        {
             Ok(permit)
         } else {
             Err(Reason::OverBudget)
@@ -170,7 +173,7 @@ impl GuardedClient {
         patience: Duration,
         settings: &Settings,
     ) -> Result<Permit, Reason> {
-        let limit = settings.protection.max_per_second;
+        let limit = settings.of(self.stack).max_per_second;
         let wait = self.budget.book(Instant::now(), limit, patience);
         time::sleep(wait.ok_or(Reason::OverBudget)?).await;
         let pass = self.pass(Instant::now(), settings);
@@ -182,7 +185,7 @@ impl GuardedClient {
         Permit {
             client: self.clone(),
             pass,
-            limits: settings.protection.breaker,
+            limits: settings.of(self.stack).breaker,
             end: End::Abandoned,
         }
     }
@@ -191,7 +194,7 @@ impl GuardedClient {
         let mut breaker = self.lock();
         // Set it again here: which stack is the shadow, and so which breaker counts, may have changed.
         self.watched.set_open(breaker.is_open());
-        breaker.admit(now, &settings.protection.breaker)
+        breaker.admit(now, &settings.of(self.stack).breaker)
     }
 
     fn settle(&self, pass: Pass, end: End, limits: &Limits) {

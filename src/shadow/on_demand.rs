@@ -136,7 +136,7 @@ impl RereadRequest {
 impl From<ReadError> for RereadError {
     fn from(obstacle: ReadError) -> Self {
         match obstacle {
-            ReadError::Refused(reason) => Self::Refused(reason),
+            ReadError::Refused(_, reason) => Self::Refused(reason),
             ReadError::Failed(stack, Failure::NoAnswer(why)) => Self::Failed { stack, why },
             ReadError::Failed(_, failure) => match failure.outcome() {
                 Outcome::NotCompared(reason) => Self::NotCompared(reason),

@@ -1,22 +1,27 @@
-//! Reads both stacks again instead of using the live answer: that may depend on what the caller already had, or the
-//! resource may just have been written. A live 304 of the new stack is checked against its answer without conditions.
+//! Reads both stacks where no live answer was captured, or instead of using it: it may depend on what the caller already
+//! had, or the resource may just have been written. A live 304 of the new stack is checked against its answer without
+//! conditions.
 //!
-//! Such a reading of both counts against `recheck.max_per_second`. Without a turn there is nothing to compare, and the
+//! A reading instead of a captured answer counts against `recheck.max_per_second`. Without a turn there is nothing to compare, and the
 //! check ends as `not_compared{over_budget}`.
 
 use super::{
     Conditional,
     check::Check,
     dual_read::StackAccess,
-    guarded_client::{Instance, Permit},
+    guarded_client::{GuardedClients, Instance, Permit},
+    replay::Purpose,
 };
 use crate::{
     drain,
+    heads::is_event_stream,
     ledger::Bound,
     outcome::{Outcome, Reason},
     pipeline::TimedAnswer,
     stack::Stack,
 };
+use bytes::Bytes;
+use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
@@ -32,6 +37,28 @@ pub(super) enum ReplaceReason {
     /// The resource was written so recently that the shadow may not have it yet. Both are read after the first delay of
     /// a re-check.
     Written,
+}
+
+/// Reads both stacks for the first time. Keeps the primary's answer, and returns the shadow's.
+pub(super) async fn read_first(check: &mut Check, permit: Permit) -> Result<TimedAnswer, Outcome> {
+    let primary = check.sample.meta.ticket.primary();
+    let mut held = check.sample.meta.held.empty_share();
+    let accesses = accesses(&check.context.clients, primary, Some(permit));
+    let nothing = Bytes::new();
+    let reader = check.reader();
+    let read = reader.both_in_slot(Purpose::Shadow, accesses, [&nothing; 2], &mut held);
+    let (own, shadow) = by_role(primary, read.await.map_err(|error| error.outcome(primary))?);
+    check.sample.meta.held.merge(&mut held);
+    let status = own.answer.status;
+    let is_endless = is_event_stream(&own.answer.headers);
+    check.sample.primary = Some(own);
+    if is_endless {
+        return Err(Outcome::NotCompared(Reason::Streaming));
+    }
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        check.learn_name();
+    }
+    Ok(shadow)
 }
 
 /// Replaces the live answer by the primary's new one, and returns the shadow's.
@@ -87,12 +114,12 @@ async fn both(
     };
     time::sleep(wait).await;
     let primary = check.sample.meta.ticket.primary();
-    let mut accesses = clients.again(primary, Instance::Own).map(StackAccess::Asks);
-    if let Some(permit) = permit {
-        accesses[primary.other() as usize] = StackAccess::Granted(permit);
-    }
+    let accesses = accesses(clients, primary, permit);
     let mut held = check.sample.meta.held.empty_share();
-    let expected = [check.sample.primary.answer.body.kept(); 2];
+    let captured = check.sample.primary.as_ref();
+    let expected = captured.map(|captured| captured.answer.body.kept().clone());
+    let expected = expected.unwrap_or_default();
+    let expected = [&expected; 2];
     // If the new stack is the primary, its answer to the conditions is the live one.
     let is_asked = why == ReplaceReason::Written || primary == Stack::Old;
     let read = if is_asked {
@@ -100,14 +127,32 @@ async fn both(
     } else {
         check.reader().both(accesses, expected, &mut held).await
     };
-    let [old, new] = read.map_err(|obstacle| obstacle.outcome(primary))?;
-    let (own, shadow) = match primary {
-        Stack::Old => (old, new),
-        Stack::New => (new, old),
-    };
+    let read = read.map_err(|obstacle| obstacle.outcome(primary))?;
+    let (own, shadow) = by_role(primary, read);
     check.sample.meta.held.merge(&mut held);
-    if is_asked || !check.is_broken(&check.sample.primary.answer, &own.answer) {
-        check.sample.primary = own;
+    if is_asked || !check.is_broken(&check.primary().answer, &own.answer) {
+        check.sample.primary = Some(own);
     }
     Ok(shadow)
+}
+
+/// How both stacks are accessed, the shadow with the permit if there is one.
+fn accesses(
+    clients: &GuardedClients,
+    primary: Stack,
+    permit: Option<Permit>,
+) -> [StackAccess<'_>; 2] {
+    let mut accesses = clients.again(primary, Instance::Own).map(StackAccess::Asks);
+    if let Some(permit) = permit {
+        accesses[primary.other() as usize] = StackAccess::Granted(permit);
+    }
+    accesses
+}
+
+/// The primary's first.
+fn by_role(primary: Stack, [old, new]: [TimedAnswer; 2]) -> (TimedAnswer, TimedAnswer) {
+    match primary {
+        Stack::Old => (old, new),
+        Stack::New => (new, old),
+    }
 }

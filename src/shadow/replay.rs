@@ -4,6 +4,7 @@ use super::guarded_client::Permit;
 use crate::{
     budget::Held,
     compare::{Answer, BodyCopy, Hashing},
+    heads::is_event_stream,
     http_client::{self, Client, NoAnswer},
     outcome::{Outcome, Reason, ShadowError},
     pipeline::ReadRequest,
@@ -29,7 +30,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The purpose of a request: the value of `x-twinread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// The first reading of the shadow.
+    /// The first reading of a stack.
     Shadow,
     /// A later reading of either stack.
     Recheck,
@@ -256,8 +257,11 @@ impl<'h> Intake<'h> {
 
     fn begin(&mut self, mut head: Parts, size: &SizeHint) {
         remove_plain_connection(&mut head.headers);
+        let is_endless = is_event_stream(&head.headers);
         self.head = Some(head);
-        if let Some(length) = size.exact()
+        if is_endless {
+            self.body = Taken::Cut;
+        } else if let Some(length) = size.exact()
             && length > self.room.max_body as u64
         {
             self.body = match self.room.rival {

@@ -101,6 +101,7 @@ impl Worker {
                 noise: KnownNoise::default(),
                 clients: GuardedClients::new(parts.old, parts.new, parts.control, gauges),
                 slots: Slots::new(gauges.clone()),
+                old_slots: Slots::new(gauges.clone()),
                 waiting: Waiting::default(),
                 probes: Probes::default(),
                 handles: parts.handles,
@@ -185,9 +186,7 @@ impl Worker {
         while self.checks.try_join_next().is_some() {}
         let settings = &self.context.handles.settings;
         let slots = &self.context.slots;
-        slots
-            .take(|| settings.get().protection.max_in_flight.get())
-            .await
+        slots.take(|| settings.get().new.max_in_flight.get()).await
     }
 
     /// Starts the check of a sample, or finishes the sample at once.

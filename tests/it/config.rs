@@ -1,6 +1,7 @@
 //! Configurations as operators write them: which are rejected, with which messages, and which defaults apply.
 
 mod grpc;
+mod mirror;
 mod openapi;
 mod places;
 mod secrets;
@@ -519,8 +520,8 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
         "43: old.connect_timeout: expected a duration from 1ms to 10m, found `0s`",
     ),
     (
-        "{url: 'http://old', timeout: 1s}",
-        "26: old: unknown field `timeout`, expected one of ",
+        "{url: 'http://old', timeout: 1}",
+        "35: old.timeout: expected a duration ",
     ),
     (
         "{url: 'http://old', host: 'a b'}",
@@ -589,7 +590,9 @@ fn without_a_file_or_a_stack_what_is_missing_is_reported() {
 #[test]
 fn stacks_and_sampling_have_the_stated_defaults() {
     let config = config("");
-    assert_eq!(config.settings.listen.to_string(), "127.0.0.1:8080");
+    let listen = config.settings.listen.as_ref();
+    assert_eq!(listen.unwrap().to_string(), "127.0.0.1:8080");
+    assert_eq!(config.settings.mirror.listen, None);
     assert_eq!(config.settings.admin.to_string(), "127.0.0.1:9900");
     assert_eq!(config.settings.admin_token, None);
     assert_eq!(config.settings.live_token, None);
@@ -691,6 +694,10 @@ old:
   host: preserve              # preserve | stack (take it from the url) | a literal
   headers: {set: {}, remove: []}
   tls: {ca: null, cert: null, key: null, server_name: null}
+  timeout: 5s
+  max_in_flight: 32
+  max_per_second: 200
+  breaker: {failures: 10, cool_down: 10s}
 new:
   url: http://127.0.0.1:9002
   timeout: 5s
@@ -724,6 +731,8 @@ recheck:
   after: [200ms, 2s, 10s]
   max_per_second: 10
 conditional: reread
+
+mirror: {listen: null}
 
 rules: [builtin:http]
 compare:
@@ -930,7 +939,8 @@ fn flags_serve_without_a_file_and_win_over_one() {
     let folder = Folder::with("listen: 127.0.0.1:5\nsample: {rate: 0.1}\nqueue: {max_length: 7}\n");
     let loaded = load(&folder.origin(flags)).unwrap();
     let config = &loaded.config;
-    assert_eq!(config.settings.listen.to_string(), "127.0.0.1:0");
+    let listen = config.settings.listen.as_ref();
+    assert_eq!(listen.unwrap().to_string(), "127.0.0.1:0");
     assert_eq!(config.settings.admin.to_string(), "127.0.0.1:1");
     assert_eq!(config.old.authority.as_str(), "a");
     assert_eq!(config.settings.sample.rate, 1.0);
@@ -1043,6 +1053,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("capture", "capture: {{}}"),
     ("queue", "queue: {{}}"),
     ("recheck", "recheck: {{}}"),
+    ("mirror", "mirror: {{}}"),
     ("compare", "compare: {{}}"),
     ("redact", "redact: {{}}"),
     ("telemetry", "telemetry: {{}}"),
@@ -1117,6 +1128,8 @@ const FIELDS: &[&str] = &[
     "recheck",
     "recheck.after",
     "conditional",
+    "mirror",
+    "mirror.listen",
     "rules",
     "compare.headers",
     "compare.headers.listed",

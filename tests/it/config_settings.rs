@@ -314,7 +314,7 @@ fn a_reload_puts_in_force_what_can_change_and_names_what_cannot() {
     assert_eq!(config.settings.sample.rate, 0.3);
     assert_eq!(config.routes.entries.len(), 1);
     assert_eq!(
-        config.settings.listen.to_string(),
+        config.settings.listen.as_ref().unwrap().to_string(),
         "127.0.0.1:8080",
         "what runs stays"
     );

@@ -28,7 +28,7 @@ async fn one_listener_takes_callers_of_both_kinds() {
         (Ipv4Addr::LOCALHOST.into(), &*named, "192.0.2.1"),
         (Ipv6Addr::LOCALHOST.into(), GET, "::1"),
     ] {
-        let answer = ask(app.listen_addr(), host, request).await;
+        let answer = ask(app.listen_addr().unwrap(), host, request).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         let seen = stack.requests().pop().unwrap();
         let address = format!("x-forwarded-for: {address}\r\n");

@@ -17,6 +17,7 @@ mod config_settings;
 mod configuration_page;
 mod demo;
 mod dual_stack;
+mod intake;
 mod layers;
 mod live;
 mod reflection;

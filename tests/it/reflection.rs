@@ -173,7 +173,7 @@ fn start(folder: &Path, [old, new]: [&Shop; 2], more: &str) -> App {
 fn call(app: &App) {
     let body = String::from_utf8(framed(b"\n\x01a")).unwrap();
     let length = body.len();
-    let answer = Caller::connect(app.listen_addr().tcp().unwrap()).send(&format!(
+    let answer = Caller::connect(app.listen_addr().unwrap().tcp().unwrap()).send(&format!(
         "POST /shop.v1.Catalogue/Get HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/grpc\r\n\
          content-length: {length}\r\n\r\n{body}"
     ));

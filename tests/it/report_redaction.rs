@@ -141,8 +141,8 @@ fn report(
 ) -> Report {
     let input = input(secret, content_type, &body(content_type, secret, document));
     let answer = TimedAnswer {
-        answer: input.primary.answer.clone(),
-        took: input.primary.took,
+        answer: input.primary.as_ref().unwrap().answer.clone(),
+        took: input.primary.as_ref().unwrap().took,
     };
     let differences = differences(secret, document);
     let span = Span {
@@ -212,10 +212,10 @@ fn input(secret: &str, content_type: &str, body: &Bytes) -> CheckInput {
             held: Budget::new(0).share(),
         },
         request,
-        primary: TimedAnswer {
+        primary: Some(TimedAnswer {
             answer,
             took: Duration::from_millis(1),
-        },
+        }),
         offered: Instant::now(),
     }
 }

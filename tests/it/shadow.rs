@@ -2,6 +2,7 @@
 
 mod builds;
 mod conditional;
+mod copies;
 mod harness;
 mod http2;
 mod ids;
@@ -44,7 +45,9 @@ const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 
 fn settings() -> Settings {
     let mut settings = Settings::default();
-    settings.protection.max_per_second = Frequency::from(1_000_000);
+    for protection in [&mut settings.old, &mut settings.new] {
+        protection.max_per_second = Frequency::from(1_000_000);
+    }
     settings.recheck.after = Vec::new();
     settings
 }
@@ -248,9 +251,9 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 /// Each of these ways ends a check with `expected`. The stack receives the read once, and works in the next check.
 async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Reply)>) {
     let mut settings = settings();
-    settings.protection.timeout = Duration::from_millis(300);
+    settings.new.timeout = Duration::from_millis(300);
     settings.capture.max_body = 64 << 10;
-    settings.protection.breaker = Limits {
+    settings.new.breaker = Limits {
         failures: NonZeroU32::MAX,
         ..Limits::default()
     };
@@ -457,7 +460,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
     };
     let settings = |cool_down| {
         let mut settings = settings();
-        settings.protection.breaker = limits(cool_down);
+        settings.new.breaker = limits(cool_down);
         settings
     };
     let shadow = Shadow::start(&old, &new, settings(Duration::from_millis(100))).await;
@@ -500,7 +503,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
 async fn past_the_rate_budget_a_sample_is_over_budget() {
     let (old, new) = stacks(json(EQUAL));
     let mut settings = settings();
-    settings.protection.max_per_second = "3/h".parse().unwrap();
+    settings.new.max_per_second = "3/h".parse().unwrap();
     let shadow = Shadow::start(&old, &new, settings).await;
     for _ in 0..20 {
         shadow.offer(&Read::new());
@@ -527,8 +530,8 @@ async fn replays_in_flight_are_bounded_and_the_bound_is_a_setting() {
     let (old, new) = stacks(Reply::Wait(answer("200 OK", EQUAL)));
     let bounded = |max_in_flight| {
         let mut settings = settings();
-        settings.protection.max_in_flight = NonZeroUsize::new(max_in_flight).unwrap();
-        settings.protection.timeout = Duration::from_secs(60);
+        settings.new.max_in_flight = NonZeroUsize::new(max_in_flight).unwrap();
+        settings.new.timeout = Duration::from_secs(60);
         settings
     };
     let shadow = Shadow::start(&old, &new, bounded(2)).await;
@@ -558,7 +561,7 @@ async fn replays_in_flight_are_bounded_and_the_bound_is_a_setting() {
 async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
     let (old, new) = stacks(Reply::Hang(String::new()));
     let mut settings = settings();
-    settings.protection.max_in_flight = NonZeroUsize::new(2).unwrap();
+    settings.new.max_in_flight = NonZeroUsize::new(2).unwrap();
     settings.drain.grace = Duration::from_millis(50);
     let shadow = Shadow::start(&old, &new, settings).await;
     for _ in 0..10 {

@@ -83,7 +83,7 @@ impl World {
 }
 
 fn listen(app: &App) -> SocketAddr {
-    app.listen_addr().tcp().unwrap()
+    app.listen_addr().unwrap().tcp().unwrap()
 }
 
 fn admin(app: &App, path: &str) -> String {

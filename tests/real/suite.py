@@ -20,6 +20,7 @@ import image
 import jsonserver
 import kubernetes
 import messages
+import mirror
 import openapi
 import packages
 import postgres
@@ -39,7 +40,7 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
-        packages,
+        packages, mirror,
     )  # fmt: skip
 }
 

@@ -11,7 +11,7 @@ use twinread::testing::{
     http_client::{Client, Health, Target},
     ledger::{Gauges, Ledger, Timings},
     live::{self, Config, Ends, Handles, ListenerLimits, LiveSettings},
-    pipeline::{CheckInput, QueueReceiver, Writes, queue},
+    pipeline::{CheckInput, QueueReceiver, ReadSampler, Writes, queue},
     settings::{self, Publisher},
     transport::TrustedProxies,
 };
@@ -207,6 +207,7 @@ impl Plan {
             ledger: ledger.clone(),
             gauges: gauges.clone(),
             budget: budget.clone(),
+            sampler: ReadSampler::new(gauges.clone()),
             queue,
             timings: Timings::default(),
             writes: writes.clone(),

@@ -282,7 +282,7 @@ impl Caller {
             .find_map(|line| line.strip_prefix("content-length: "))
             .map(|length| length.parse().unwrap());
         let body = match length {
-            _ if status == 304 => Vec::new(),
+            _ if status == 204 || status == 304 => Vec::new(),
             Some(length) => self.exactly(length)?,
             None => self.chunks()?,
         };

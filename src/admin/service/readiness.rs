@@ -26,6 +26,8 @@ pub struct Readiness {
     /// Old first.
     stacks: [Arc<Health>; 2],
     control: Option<Arc<Health>>,
+    /// About the configuration.
+    note: Option<Arc<str>>,
     is_primary_reached: Arc<AtomicBool>,
     is_ending: Arc<AtomicBool>,
 }
@@ -48,8 +50,18 @@ impl Readiness {
             database,
             stacks,
             control,
+            note: None,
             is_primary_reached: Arc::default(),
             is_ending: Arc::default(),
+        }
+    }
+
+    /// Adds what is worth knowing about the configuration.
+    #[must_use]
+    pub fn noting(self, note: Option<String>) -> Self {
+        Self {
+            note: note.map(Arc::from),
+            ..self
         }
     }
 
@@ -99,7 +111,10 @@ impl Readiness {
     /// Intended states that are worth knowing.
     fn notes(&self) -> Vec<String> {
         let notes = self.database.notes().into_iter();
-        let mut notes: Vec<_> = notes.map(str::to_owned).collect();
+        let mut notes: Vec<_> = notes
+            .chain(self.note.as_deref())
+            .map(str::to_owned)
+            .collect();
         let capped = self.gauges.bounds_reached(Bound::SamplesPerSecond);
         if capped > 0 {
             let reads = Counted(capped, "read");

@@ -5,10 +5,9 @@ use crate::{
     config::Config,
     export::{GaugeSource, prometheus},
     ledger::{Gauges, Ledger, Route, RuleCount, RuleCounts, today},
-    live::Checks,
     rules::Rule,
     sample::By,
-    settings::Current,
+    settings::{Checks, Current},
     verdict::{Activity, Decision, Evidence, judge},
 };
 use jiff::{civil::Date, tz::TimeZone};

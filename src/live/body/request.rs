@@ -1,6 +1,5 @@
 //! The body of a live request, streamed to the primary.
 
-use super::bounded_copy::{End, SharedCopy};
 use crate::{
     ledger::Bound,
     live::{
@@ -8,6 +7,7 @@ use crate::{
         deadline::Deadline,
         http1::expect_continue::{BodyGate, Decision},
     },
+    pipeline::bounded_copy::{End, SharedCopy},
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};

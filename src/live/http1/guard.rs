@@ -4,7 +4,7 @@
 //! the earlier requests, and closes. Nothing after that byte is read.
 //!
 //! The connection ends when the caller keeps us waiting too long, for any [`Wait`], or receives nothing of an answer
-//! for too long ([`ListenerLimits`](super::limits::ListenerLimits)). No time counts while the primary works, or in a
+//! for too long ([`ListenerLimits`](crate::settings::ListenerLimits)). No time counts while the primary works, or in a
 //! tunnel.
 //!
 //! If the caller still sends after the last answer, the bytes are read and dropped for [`LINGER`]. Otherwise a reset
@@ -287,10 +287,8 @@ mod tests {
     use crate::{
         http_client::{Health, Target},
         ledger::{Gauges, Timings},
-        live::{
-            ListenerLimits,
-            connection::{Caller, Observers},
-        },
+        live::connection::{Caller, Observers},
+        settings::ListenerLimits,
         transport::Stream,
     };
     use std::sync::Arc;

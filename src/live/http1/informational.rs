@@ -1,7 +1,8 @@
 //! Passes the primary's informational answers to the caller.
 
-use super::{expect_continue::GateHandle, hop};
+use super::expect_continue::GateHandle;
 use crate::{
+    heads::hop,
     ledger::Bound,
     live::{body::request::RequestBody, connection::Caller},
 };

@@ -33,7 +33,7 @@ use twinread::testing::{
     http_client::{Health, Target, Via},
     ledger::{Gauges, Ledger, Timings},
     live::{self, Config, Ends, Handles, ListenerLimits, LiveSettings},
-    pipeline::{QueueReceiver, Writes, queue},
+    pipeline::{QueueReceiver, ReadSampler, Writes, queue},
     settings::{self, Publisher},
     transport::{Address, TrustedProxies},
 };
@@ -125,6 +125,7 @@ impl Sidecar {
             live: current,
             ledger: ledger.clone(),
             budget: Budget::new(1 << 20),
+            sampler: ReadSampler::new(gauges.clone()),
             queue,
             timings: Timings::default(),
             writes: Writes::new(DAY, gauges.clone()),

@@ -875,7 +875,7 @@ async fn a_read_is_captured_as_one_of_http_1_is() {
         format!("{:?}", expected.request)
     );
     assert_eq!(
-        format!("{:?}", found.primary.answer),
-        format!("{:?}", expected.primary.answer)
+        format!("{:?}", found.primary.as_ref().unwrap().answer),
+        format!("{:?}", expected.primary.as_ref().unwrap().answer)
     );
 }

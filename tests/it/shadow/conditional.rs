@@ -142,7 +142,7 @@ async fn a_read_with_and_without_its_conditions_takes_two_of_the_rate() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let slow = |rate: &str| {
         let mut settings = after(&[1]);
-        settings.protection.max_per_second = rate.parse().unwrap();
+        settings.new.max_per_second = rate.parse().unwrap();
         settings
     };
     let shadow = comparing((&old, &new, None), slow("2/s")).await;

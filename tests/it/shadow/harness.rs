@@ -15,8 +15,8 @@ use twinread::testing::{
     drain,
     ledger::{Draw, Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     pipeline::{
-        self, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs, Queue, ReadMeta,
-        Reports, Sent, Writes,
+        self, CapturedAnswer, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs,
+        Queue, ReadMeta, Reports, Sent, Writes,
     },
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
@@ -172,8 +172,25 @@ impl Shadow {
                 held,
             },
             request: read.request(),
-            answer: read.answer(),
-            took: Duration::from_millis(1),
+            answer: Some(CapturedAnswer {
+                answer: read.answer(),
+                took: Duration::from_millis(1),
+            }),
+            offered: Instant::now(),
+        }));
+    }
+
+    /// Offers the request alone, as a mirrored copy of it.
+    pub(crate) fn offer_copy(&self, read: &Read) {
+        self.queue.offer(Box::new(CapturedRead {
+            meta: ReadMeta {
+                ticket: self.route().sample(),
+                routes: Arc::default(),
+                comparing: self.comparing.clone(),
+                held: self.budget.share(),
+            },
+            request: read.request(),
+            answer: None,
             offered: Instant::now(),
         }));
     }
@@ -208,8 +225,17 @@ impl Shadow {
 
     /// Checks one sample to its end.
     pub(crate) async fn check(&self, read: &Read) -> Outcome {
+        self.outcome_of(|| self.offer(read)).await
+    }
+
+    /// The same for a mirrored copy of the request.
+    pub(crate) async fn check_copy(&self, read: &Read) -> Outcome {
+        self.outcome_of(|| self.offer_copy(read)).await
+    }
+
+    async fn outcome_of(&self, offer: impl FnOnce()) -> Outcome {
         let before = Outcome::ALL.map(|outcome| self.count(outcome));
-        self.offer(read);
+        offer();
         self.settle().await;
         let changed = |outcome: &&Outcome| self.count(**outcome) != before[outcome.index()];
         let mut changed = Outcome::ALL.iter().filter(changed);

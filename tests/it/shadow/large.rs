@@ -46,7 +46,8 @@ fn read(body: &'static str) -> Read {
 async fn checking(old: &Stack, new: &Stack) -> Shadow {
     let mut settings = after(&[1, 2]);
     settings.capture.max_body = KEPT;
-    settings.protection.timeout = Duration::from_millis(500);
+    settings.new.timeout = Duration::from_millis(500);
+    settings.old.timeout = settings.new.timeout;
     comparing((old, new, None), settings).await
 }
 

@@ -189,7 +189,7 @@ async fn delayed_checks_are_bounded_hold_no_slot_and_end_at_shutdown() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut settings = after(&[3_600_000]);
     settings.queue.max_length = 2;
-    settings.protection.max_in_flight = std::num::NonZeroUsize::MIN;
+    settings.new.max_in_flight = std::num::NonZeroUsize::MIN;
     settings.drain.grace = Duration::from_secs(3_600);
     let shadow = comparing((&old, &new, None), settings).await;
     write(&shadow, "/x");

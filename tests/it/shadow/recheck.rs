@@ -383,7 +383,7 @@ async fn past_its_budget_what_differs_stays_unconfirmed() {
 async fn stack_failing_rechecks_leaves_it_unconfirmed_and_is_spared() {
     let (old, new) = pair(Reply::Close(String::new()), json(STALE));
     let mut settings = after(&[1]);
-    settings.protection.breaker = Limits {
+    settings.old.breaker = Limits {
         failures: NonZeroU32::new(2).unwrap(),
         cool_down: Duration::from_secs(3_600),
     };
@@ -403,7 +403,7 @@ async fn stack_failing_rechecks_leaves_it_unconfirmed_and_is_spared() {
 async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
     let (old, new) = pair(json(EQUAL), json(STALE));
     let mut settings = after(&[1_000]);
-    settings.protection.breaker = Limits {
+    settings.new.breaker = Limits {
         failures: NonZeroU32::new(1).unwrap(),
         cool_down: Duration::from_secs(3_600),
     };
@@ -441,7 +441,7 @@ async fn a_missed_reading_is_made_up_for_by_the_next() {
 async fn checks_that_wait_hold_no_place_and_are_bounded() {
     let (old, new) = pair(json(EQUAL), json(STALE));
     let mut settings = after(&[3_600_000]);
-    settings.protection.max_in_flight = NonZeroUsize::MIN;
+    settings.new.max_in_flight = NonZeroUsize::MIN;
     settings.drain.grace = Duration::from_secs(3_600);
     settings.queue.max_length = 2;
     let shadow = comparing((&old, &new, None), settings).await;
@@ -496,7 +496,7 @@ async fn check_waiting_for_a_recheck_at_drain_is_no_mismatch() {
 async fn no_more_than_allowed_are_in_flight_later_readings_included() {
     let (old, new) = pair(json(EQUAL), json(STALE));
     let mut settings = after(&[1, 2]);
-    settings.protection.max_in_flight = NonZeroUsize::new(2).unwrap();
+    settings.new.max_in_flight = NonZeroUsize::new(2).unwrap();
     let shadow = comparing((&old, &new, None), settings).await;
     for _ in 0..40 {
         shadow.offer(&Read::new());

@@ -16,13 +16,13 @@ use http::{
 
 /// A request that two parsers could read differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::live) struct Malformed;
+pub(crate) struct Malformed;
 
 /// Rewrites the head of a request.
 ///
 /// # Errors
 /// [`Malformed`].
-pub(in crate::live) fn adapt<B>(request: &mut Request<B>) -> Result<(), Malformed> {
+pub(crate) fn adapt<B>(request: &mut Request<B>) -> Result<(), Malformed> {
     if !request.headers().iter().all(is_field) {
         return Err(Malformed);
     }
@@ -37,7 +37,7 @@ pub(in crate::live) fn adapt<B>(request: &mut Request<B>) -> Result<(), Malforme
 }
 
 /// The size that the head would have in HTTP/1.1, without its version.
-pub(in crate::live) fn head_bytes<B>(request: &Request<B>) -> usize {
+pub(crate) fn head_bytes<B>(request: &Request<B>) -> usize {
     let uri = request.uri();
     let host = uri.authority().map_or(0, |host| host.as_str().len());
     let target = uri.path_and_query().map_or(0, |path| path.as_str().len());
@@ -49,7 +49,7 @@ pub(in crate::live) fn head_bytes<B>(request: &Request<B>) -> usize {
 }
 
 /// A gRPC caller may be silent for as long as it likes before its next message.
-pub(in crate::live) fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     grpc::is_grpc(media_type(headers))
 }
 

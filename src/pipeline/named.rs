@@ -1,17 +1,16 @@
 //! The route of a request, under which it is counted.
 
-use super::settings::LiveSettings;
 use crate::{
     ledger::{AnsweredBy, Ledger, Route},
-    route::{Head, Naming},
+    route::{Head, Naming, Routes},
 };
 use http::{Method, Request, StatusCode};
 
 /// A route, and its own sampling rate.
 #[derive(Debug)]
-pub(super) struct Named {
-    pub(super) route: Route,
-    pub(super) rate: Option<f64>,
+pub(crate) struct Named {
+    pub(crate) route: Route,
+    pub(crate) rate: Option<f64>,
     is_declared: bool,
 }
 
@@ -19,13 +18,13 @@ pub(super) struct Named {
 
 impl Named {
     /// `None` if the name depends on a body that is not given.
-    pub(super) fn of(
-        live: &LiveSettings,
+    pub(crate) fn of(
+        routes: &Routes,
         ledger: &Ledger,
         head: &Head<'_>,
         body: Option<&[u8]>,
     ) -> Option<Self> {
-        match live.routes.name(head, body) {
+        match routes.name(head, body) {
             Naming::Named(name, Some(entry)) => Some(Self {
                 route: ledger.route(&name),
                 rate: entry.sample,
@@ -42,7 +41,7 @@ impl Named {
 
     /// Counts the request; `None` if there was no answer. Names are only learned from paths that exist, so that probes
     /// of invented paths do not blur other names.
-    pub(super) fn count(
+    pub(crate) fn count(
         &self,
         ledger: &Ledger,
         method: &Method,
@@ -57,7 +56,7 @@ impl Named {
     }
 }
 
-pub(super) fn head<B>(request: &Request<B>) -> Head<'_> {
+pub(crate) fn head<B>(request: &Request<B>) -> Head<'_> {
     Head {
         method: request.method(),
         path: request.uri().path(),

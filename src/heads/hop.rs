@@ -1,9 +1,7 @@
 //! Hop-by-hop headers (RFC 9110 7.6.1), and framing that two parsers could read differently.
 
-use crate::{
-    http_client::{self, remove_in_order},
-    live::control,
-};
+use super::own;
+use crate::http_client::{self, remove_in_order};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
@@ -72,14 +70,14 @@ impl Mark {
             TRANSFER_ENCODING => Some(Self::TransferEncoding),
             CONTENT_LENGTH => Some(Self::ContentLength),
             _ if HOP.contains(&name.as_str()) => Some(Self::Hop),
-            _ => control::is_named(name).then_some(Self::Control),
+            _ => own::is_named(name).then_some(Self::Control),
         }
     }
 }
 
 /// Whether a request that is forwarded never has this header.
 pub(crate) fn never_forwards(name: &HeaderName) -> bool {
-    matches!(*name, CONNECTION | UPGRADE) || HOP.contains(&name.as_str()) || control::is_named(name)
+    matches!(*name, CONNECTION | UPGRADE) || HOP.contains(&name.as_str()) || own::is_named(name)
 }
 
 /// Removes hop-by-hop headers and those for twinread from a request. Keeps `Transfer-Encoding`, because it announces a
@@ -87,12 +85,12 @@ pub(crate) fn never_forwards(name: &HeaderName) -> bool {
 pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
     let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
     let options = connection_options(headers, marks);
-    let has_ours = || headers.keys().any(|name| control::is_for_us(name, force));
+    let has_ours = || headers.keys().any(|name| own::is_for_us(name, force));
     if marks.have_any(STRIPPED) || has_ours() {
         remove_in_order(headers, |name| match *name {
             CONNECTION | UPGRADE => true,
             TE => !keeps_te,
-            _ => is_hop_by_hop(name, &options) || control::is_for_us(name, force),
+            _ => is_hop_by_hop(name, &options) || own::is_for_us(name, force),
         });
     }
     if keeps_te {

@@ -14,17 +14,17 @@ use std::{
 
 /// The copy so far. A refused copy keeps nothing, because half a body proves nothing.
 #[derive(Debug)]
-pub(in crate::live) struct BoundedCopy {
+pub(crate) struct BoundedCopy {
     /// The bytes kept so far.
-    pub(in crate::live) kept: Vec<u8>,
+    pub(crate) kept: Vec<u8>,
     held: Held,
     max_body: usize,
     beyond: Beyond,
     /// Set once the body is larger than `max_body`.
     hashing: Option<Hashing>,
-    pub(in crate::live) end: End,
+    pub(crate) end: End,
     /// When it ended.
-    pub(in crate::live) ended: Option<Instant>,
+    pub(crate) ended: Option<Instant>,
 }
 
 /// What to do with a body larger than `max_body`.
@@ -37,7 +37,7 @@ enum Beyond {
 
 /// The state of the body.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::live) enum End {
+pub(crate) enum End {
     Streaming,
     Whole,
     /// It broke before its end.
@@ -48,12 +48,12 @@ pub(in crate::live) enum End {
 
 /// A copy of a request body, written while it streams and read when the answer arrives. Clones share it.
 #[derive(Clone, Debug)]
-pub(in crate::live) struct SharedCopy(Arc<Mutex<BoundedCopy>>);
+pub(crate) struct SharedCopy(Arc<Mutex<BoundedCopy>>);
 
 // === impl BoundedCopy ===
 
 impl BoundedCopy {
-    pub(in crate::live) fn new(budget: &Budget, max_body: usize) -> Self {
+    pub(crate) fn new(budget: &Budget, max_body: usize) -> Self {
         Self {
             kept: Vec::new(),
             held: budget.share(),
@@ -66,13 +66,13 @@ impl BoundedCopy {
     }
 
     /// Hashes bodies larger than `max_body`.
-    pub(in crate::live) fn hashing_beyond(mut self) -> Self {
+    pub(crate) fn hashing_beyond(mut self) -> Self {
         self.beyond = Beyond::Hashed;
         self
     }
 
     /// Reserves room for a body of known length.
-    pub(in crate::live) fn expect(&mut self, size: &SizeHint) {
+    pub(crate) fn expect(&mut self, size: &SizeHint) {
         if let Some(length) = size.exact() {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             if self.admits(length) {
@@ -81,7 +81,7 @@ impl BoundedCopy {
         }
     }
 
-    pub(in crate::live) fn observe(&mut self, data: &Bytes) {
+    pub(crate) fn observe(&mut self, data: &Bytes) {
         if self.end != End::Streaming {
             return;
         }
@@ -95,20 +95,20 @@ impl BoundedCopy {
         }
     }
 
-    pub(in crate::live) fn finish(&mut self, end: End) {
+    pub(crate) fn finish(&mut self, end: End) {
         if self.end == End::Streaming {
             self.end = end;
         }
     }
 
     /// Like [`BoundedCopy::finish`], and records the time.
-    pub(in crate::live) fn finish_now(&mut self, end: End) {
+    pub(crate) fn finish_now(&mut self, end: End) {
         self.finish(end);
         self.ended = Some(Instant::now());
     }
 
     /// Takes the complete body, or its hash, and moves its share of the budget to `held`.
-    pub(in crate::live) fn take(&mut self, held: &mut Held) -> BodyCopy {
+    pub(crate) fn take(&mut self, held: &mut Held) -> BodyCopy {
         held.merge(&mut self.held);
         match self.hashing.take() {
             Some(hashing) => BodyCopy::Hashed(hashing.digest()),
@@ -137,11 +137,11 @@ impl BoundedCopy {
 // === impl SharedCopy ===
 
 impl SharedCopy {
-    pub(in crate::live) fn new(copy: BoundedCopy) -> Self {
+    pub(crate) fn new(copy: BoundedCopy) -> Self {
         Self(Arc::new(Mutex::new(copy)))
     }
 
-    pub(in crate::live) fn lock(&self) -> MutexGuard<'_, BoundedCopy> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BoundedCopy> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
