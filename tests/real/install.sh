@@ -15,7 +15,6 @@ install_peers() {
     install_kubectl "$scratch"
     install_debian "$scratch" nginx wrk prometheus postgresql curl nghttp2-client etcd-server openssl \
         strace libfaketime jq rsync mmdebstrap
-    install_buildah
 }
 
 # Debian's kubectl is of 2020; its kustomize knows neither folders as resources nor patches as they are written today.
