@@ -75,7 +75,7 @@ impl Sidecar {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{old}'}}\n\
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{old}', max_per_second: 1000000}}\n\
              new: {{url: 'http://{new}', max_per_second: 1000000}}\n\
              sample: {{rate: 1.0, max_per_second: 1000000}}\nrecheck: {{{recheck}}}\nlog: {{format: json}}\n{more}"
         );
