@@ -81,7 +81,7 @@ pub(crate) fn never_forwards(name: &HeaderName) -> bool {
 }
 
 /// Removes hop-by-hop headers and those for twinread from a request. Keeps `Transfer-Encoding`, because it announces a
-/// body; the guard has ensured that it is `chunked`.
+/// body; the guard has ensured that it is `chunked`, in any case.
 pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
     let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
     let options = connection_options(headers, marks);
@@ -95,6 +95,10 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option
     }
     if keeps_te {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if marks.have(Mark::TransferEncoding) {
+        // A stack that minds its case would see another end of the body.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 

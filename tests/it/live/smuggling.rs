@@ -148,6 +148,10 @@ async fn good_requests_of_odd_shapes_pass() {
             assert!(caller.message().await.ends_with("ok"), "{request:?}");
         }
     }
+    // The name of a coding has no case, but a stack may mind it.
+    let seen = stack.requests().concat();
+    let is_named = |coding| seen.contains(&format!("transfer-encoding: {coding}\r\n"));
+    assert!(is_named("chunked") && !is_named("Chunked"), "{seen}");
 }
 
 #[tokio::test]
