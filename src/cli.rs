@@ -22,7 +22,7 @@ mod verdict;
 
 use crate::{spanned_yaml::ConfigError, verdict::Counted};
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
-use std::{error::Error, fmt::Display, process::ExitCode};
+use std::{error::Error, fmt::Display, process::ExitCode, sync::LazyLock};
 
 /// Exit codes, as in sysexits.h where it has one.
 pub(crate) mod exit {
@@ -32,9 +32,16 @@ pub(crate) mod exit {
     pub(crate) const UNAVAILABLE: u8 = 69;
 }
 
+/// The version, and the commit if `TWINREAD_COMMIT` named it to the build.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("TWINREAD_COMMIT").filter(|commit| !commit.is_empty());
+    let commit = commit.map_or_else(String::new, |commit| format!(" ({commit})"));
+    format!("{}{commit}", env!("CARGO_PKG_VERSION"))
+});
+
 /// Prove on live reads that a new stack answers as the old one does, and say when it is safe to switch
 #[derive(Debug, Parser)]
-#[command(name = "twinread", version = env!("TWINREAD_VERSION"))]
+#[command(name = "twinread", version = VERSION.as_str())]
 #[command(after_help = "\
 Exit codes:
   0   done
