@@ -44,7 +44,7 @@ def run(checks, tools, _, is_all=False):
     checks.equal("... as a user without rights", image["User"], "65532:65532")
     checks.equal("... and is checked by livez", image["Healthcheck"]["Test"], ["CMD", "/twinread", "livez"])
 
-    root = pathlib.Path(buildah.run("mount", buildah.run("from", NAME)))
+    root = mounted(buildah, NAME)
     found = [str(each.relative_to(root)) for each in root.rglob("*")]
     checks.equal("it has one file", found, ["twinread"])
     size = (root / "twinread").stat().st_size
@@ -53,6 +53,7 @@ def run(checks, tools, _, is_all=False):
     headers = tools.run(["readelf", "--wide", "--program-headers", "--section-headers", root / "twinread"], check=True).stdout
     checks.that("the binary is static and stripped", "INTERP" not in headers and ".symtab" not in headers, headers)
     in_namespaces(tools, lambda: check_container(checks, Container(tools, root, image)))
+    check_prebuilt(checks, buildah, root)
 
 
 class Buildah:
@@ -112,6 +113,18 @@ def build(tools, buildah):
     given = (f"--build-arg={name}={value}" for name, value in arguments.items())
     # Only the format of Docker has health checks.
     buildah.run("build", "--format=docker", "--pull-never", "--network=host", *given, *mounts, f"--tag={NAME}", ".")
+
+
+def mounted(buildah, name):
+    return pathlib.Path(buildah.run("mount", buildah.run("from", name)))
+
+
+def check_prebuilt(checks, buildah, folder):
+    """A folder with the binary takes the place of the stage that builds it."""
+    buildah.run("build", "--format=docker", "--pull-never", f"--build-context=builder={folder}", "--tag=twinread:prebuilt", ".")
+    root = mounted(buildah, "twinread:prebuilt")
+    alike = [(root / "twinread").read_bytes() == (folder / "twinread").read_bytes(), [each.name for each in root.iterdir()]]
+    checks.equal("it takes a binary that is there already", alike, [True, ["twinread"]])
 
 
 class Container:
@@ -194,7 +207,11 @@ def check_container(checks, container):
         checks.equal("both answers match, and nothing is impaired", ask(LOCALHOST, ADMIN, "/readyz").json()["impaired"], [])
         checks.equal("SIGTERM ends it in order", process.stop(), 0)
 
-    demo = container.tools.run(container.command("demo", "--seconds", "3", "--json"))
-    shown = json.loads(demo.stdout)
+    check_demo(checks, container.tools, container.command())
+
+
+def check_demo(checks, tools, command):
+    """The program by itself, from traffic to a verdict."""
+    shown = json.loads(tools.run([*command, "demo", "--seconds", "3", "--json"], check=True).stdout)
     classes = [{(each["route"], each["place"], each["kind"]) for each in shown[which]} for which in ("classes", "planted")]
     checks.equal("its demo finds exactly what is planted", classes[0], classes[1])
