@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import conventions
+import statuses
 from harness import LOCALHOST, Process, Sidecar, call, free_port, stack, wait_for
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -23,7 +24,7 @@ listen: LISTEN
 admin: ADMIN
 admin_token: {TOKEN}
 old: {{url: 'http://127.0.0.1:OLD'}}
-new: {{url: 'http://127.0.0.1:NEW', timeout: 300ms}}
+new: {{url: 'http://127.0.0.1:NEW', timeout: 1s}}
 routes: [{{name: get-user, path: '/users/{{id}}'}}]
 sample: {{rate: 1.0}}
 recheck: {{after: [50ms], max_per_second: 1000}}
@@ -38,12 +39,13 @@ def run(checks, tools, twinread):
     context = Context(checks, tools, twinread)
     check_manifests(context)
     check_linters(context)
-    check_exit_statuses(context)
+    named = check_exit_statuses(context)
     check_collector(context)
     with demo(context) as admin, verdicts(context, admin) as asked:
         check_github(context, asked)
         check_gitlab(context, asked)
         check_flagger(context, asked)
+        statuses.check(context, asked, TOKEN, named)
         check_page(context, admin)
 
 
@@ -270,7 +272,7 @@ def check_policies(context, policies):
     def new_answers(path):
         asked["new"] += path == "/users/transient"
         if path == "/users/shadow_error":
-            time.sleep(1)
+            time.sleep(3)
         wrong = path in ("/users/mismatch", "/users/noise") or (path == "/users/transient" and asked["new"] == 1)
         return {"path": path, "price": 0 if wrong else 1}
 
@@ -301,15 +303,16 @@ def matches(attribute, span):
 
 
 def check_exit_statuses(context):
-    """The page's table has each command, and what its help says."""
+    """The page's table has each command, and what its help says. The pairs of command and status."""
     rows = re.findall(r"^\| `([a-z ]+)` \|(.*)\|(.*)\|(.*)\|([\d, ]+)\|$", PAGE.read_text(), re.MULTILINE)
     page = {command: [text.strip() for text in texts] for command, *texts in rows}
-    commands = {" ".join(path): statuses(text) for path, text in helps(context)}
+    commands = {" ".join(path): statuses_of(text) for path, text in helps(context)}
     context.checks.equal("the page has all commands", sorted(page), sorted(commands))
     for command, codes in commands.items():
         others = ", ".join(sorted(set(codes) - {"0", "1", "2"}))
         expected = [codes.get("0", ""), codes.get("1", ""), codes.get("2", ""), others]
         context.checks.equal(f"exit statuses of {command}", page.get(command), expected)
+    return {(command, int(code)) for command, codes in commands.items() for code in codes}
 
 
 def helps(context, path=()):
@@ -321,7 +324,7 @@ def helps(context, path=()):
     return [each for name in names for each in helps(context, (*path, name))]
 
 
-def statuses(text):
+def statuses_of(text):
     return dict(re.findall(r"^  (\d+) +(.*)$", text.partition("Exit codes:")[2], re.MULTILINE))
 
 
@@ -346,11 +349,17 @@ def check_page(context, admin):
 MAPS = ("marked", "shadow_error", "not_compared", "settings", "do")
 OPTIONAL = {f".reasons[].{name}" for name in ("route", "checks_needed", "eta_seconds")}
 
+CLASS = "beb24fe3da28e559"
+
+# What is asked for a document of each row of the table: by the command, and by the call.
 COMMANDS = {
-    "gate --json": ("Verdict", ["gate", "--json"]),
-    "mismatches --json": ("MismatchPage", ["mismatches", "--class", "beb24fe3da28e559", "--limit", "1", "--json"]),
-    "rules suggest --json": ("Suggestions", ["rules", "suggest", "--json"]),
-    "status --json": (None, ["status", "--json"]),
+    "gate --json": ("gate --json", "/v1/verdict"),
+    "mismatches --json": (f"mismatches --class {CLASS} --limit 1 --json", f"/v1/mismatches?class={CLASS}&limit=1"),
+    "show ID --json": ("show --json EXAMPLE", "/v1/mismatches/EXAMPLE"),
+    "rules suggest --json": ("rules suggest --json", "/v1/rules/suggestions"),
+    "rules preview FILE --json": ("rules preview rules.yaml --json", None),
+    "recheck --class ID --json": (f"recheck --class {CLASS} --limit 1 --json", None),
+    "status --json": ("status --json", None),
 }
 
 
@@ -358,23 +367,32 @@ def check_json(context, page, admin):
     """The documents of the page and those that are printed have the same members, and are what the OpenAPI document says."""
     import jsonschema  # of PyPI
 
-    described = call(int(admin.rsplit(":", 1)[1]), "GET", "/v1/openapi.json").json()
+    port = int(admin.rsplit(":", 1)[1])
+    described = call(port, "GET", "/v1/openapi.json").json()
     documents = dict(re.findall(r"^`([a-z -]+)`[^\n]*:\n\n```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
-    context.checks.equal("documents of the page", sorted(documents), sorted(COMMANDS))
-    for name, (schema, command) in COMMANDS.items():
-        ran = context.shell([], " ".join(["twinread", *command]), TWINREAD_ADMIN=admin)
-        shown, printed = json.loads(documents[name]), json.loads(ran.stdout)
-        if schema is None:  # its verdict is shown by itself
-            del printed["verdict"]
-            parts = [("Class", each["classes"][0]) for each in (shown, printed)]
-            parts += [("Setting", each["settings"]["sample.rate"]) for each in (shown, printed)]
-            parts += [("Ready", each["readiness"]) for each in (shown, printed)]
+    table = dict(re.findall(r"^\| `([^`]+ --json)` \|[^|]*\| (.*) \|$", page, re.MULTILINE))
+    context.checks.equal("rows of the table of documents", sorted(table), sorted(COMMANDS))
+    (context.folder / "rules.yaml").write_text("rules: [{id: quantity, why: an example, at: $.quantity, do: ignore}]\n")
+    example = call(port, "GET", COMMANDS["mismatches --json"][1]).json()["mismatches"][0]["id"]
+    for name, (command, path) in COMMANDS.items():
+        ran = context.shell([], f"twinread {command.replace('EXAMPLE', example)}", TWINREAD_ADMIN=admin)
+        every = [json.loads(ran.stdout)]
+        if path:
+            every.append(call(port, "GET", path.replace("EXAMPLE", example)).json())
+        if name in documents:
+            every.append(json.loads(documents.pop(name)))
+        if name == "status --json":  # its verdict is shown by itself
+            parts = [("Verdict", every[0].pop("verdict"))]
+            for each in every:
+                parts += [("Class", each["classes"][0]), ("Setting", each["settings"]["sample.rate"]), ("Ready", each["readiness"])]
         else:
-            parts = [(schema, shown), (schema, printed)]
+            parts = [(table[name].strip("`"), each) for each in every]
         for part, document in parts:
             validator = jsonschema.Draft202012Validator({**described, "$ref": f"#/components/schemas/{part}"})
             context.checks.equal(f"{name} is a {part}", [error.message for error in validator.iter_errors(document)], [])
-        context.checks.equal(f"members of {name}", sorted((members(shown) ^ members(printed)) - OPTIONAL), [])
+        for each in every[1:]:
+            context.checks.equal(f"members of {name}", sorted((members(each) ^ members(every[0])) - OPTIONAL), [])
+    context.checks.equal("other documents of the page", documents, {})
 
 
 def members(document, path=""):

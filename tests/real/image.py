@@ -44,7 +44,7 @@ def run(checks, tools, _, is_all=False):
     checks.equal("... as a user without rights", image["User"], "65532:65532")
     checks.equal("... and is checked by livez", image["Healthcheck"]["Test"], ["CMD", "/twinread", "livez"])
 
-    root = pathlib.Path(buildah.run("mount", buildah.run("from", NAME)))
+    root = mounted(buildah, NAME)
     found = [str(each.relative_to(root)) for each in root.rglob("*")]
     checks.equal("it has one file", found, ["twinread"])
     size = (root / "twinread").stat().st_size
@@ -53,6 +53,7 @@ def run(checks, tools, _, is_all=False):
     headers = tools.run(["readelf", "--wide", "--program-headers", "--section-headers", root / "twinread"], check=True).stdout
     checks.that("the binary is static and stripped", "INTERP" not in headers and ".symtab" not in headers, headers)
     in_namespaces(tools, lambda: check_container(checks, Container(tools, root, image)))
+    check_prebuilt(checks, buildah, root)
 
 
 class Buildah:
@@ -114,6 +115,18 @@ def build(tools, buildah):
     buildah.run("build", "--format=docker", "--pull-never", "--network=host", *given, *mounts, f"--tag={NAME}", ".")
 
 
+def mounted(buildah, name):
+    return pathlib.Path(buildah.run("mount", buildah.run("from", name)))
+
+
+def check_prebuilt(checks, buildah, folder):
+    """A folder with the binary takes the place of the stage that builds it."""
+    buildah.run("build", "--format=docker", "--pull-never", f"--build-context=builder={folder}", "--tag=twinread:prebuilt", ".")
+    root = mounted(buildah, "twinread:prebuilt")
+    alike = [(root / "twinread").read_bytes() == (folder / "twinread").read_bytes(), [each.name for each in root.iterdir()]]
+    checks.equal("it takes a binary that is there already", alike, [True, ["twinread"]])
+
+
 class Container:
     """The image's own root, read-only, with what a runtime mounts there, and the image's own user."""
 
@@ -143,29 +156,48 @@ class Container:
 
 @contextlib.contextmanager
 def name_server(names):
-    """Answers for these names by their addresses, and that there are no others."""
+    """Answers for these names by their addresses, by TCP alone, and that there are no others. Yields the names asked for by TCP."""
+    asked = []
 
-    class Handler(socketserver.BaseRequestHandler):
+    def answer(query, is_whole):
+        labels, at = [], 12
+        while query[at]:
+            labels.append(query[at + 1 : at + 1 + query[at]].decode().lower())
+            at += 1 + query[at]
+        question, is_ipv4 = query[12 : at + 5], query[at + 1 : at + 3] == b"\0\1"
+        name = ".".join(labels)
+        address = names.get(name)
+        if is_whole:
+            asked.append(name)
+        found = [bytes(map(int, address.split(".")))] if address and is_ipv4 and is_whole else []
+        records = b"".join(struct.pack(">HHHIH", 0xC00C, 1, 1, 5, 4) + each for each in found)
+        # Recursion is there; a name is not; an answer is cut off.
+        flags = 0x8180 | (0 if address else 3) | (0x200 if address and is_ipv4 and not is_whole else 0)
+        return query[:2] + struct.pack(">HHHHH", flags, 1, len(found), 0, 0) + question + records
+
+    class Datagram(socketserver.BaseRequestHandler):
         def handle(self):
             query, answering = self.request
-            labels, at = [], 12
-            while query[at]:
-                labels.append(query[at + 1 : at + 1 + query[at]].decode().lower())
-                at += 1 + query[at]
-            question, is_ipv4 = query[12 : at + 5], query[at + 1 : at + 3] == b"\0\1"
-            address = names.get(".".join(labels))
-            found = [bytes(map(int, address.split(".")))] if address and is_ipv4 else []
-            records = b"".join(struct.pack(">HHHIH", 0xC00C, 1, 1, 5, 4) + each for each in found)
-            flags = 0x8180 if address else 0x8183
-            head = query[:2] + struct.pack(">HHHHH", flags, 1, len(found), 0, 0)
-            answering.sendto(head + question + records, self.client_address)
+            answering.sendto(answer(query, False), self.client_address)
 
-    with socketserver.ThreadingUDPServer((LOCALHOST, 53), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    class Stream(socketserver.StreamRequestHandler):
+        def handle(self):
+            (length,) = struct.unpack(">H", self.rfile.read(2))
+            said = answer(self.rfile.read(length), True)
+            self.wfile.write(struct.pack(">H", len(said)) + said)
+
+    with (
+        socketserver.ThreadingUDPServer((LOCALHOST, 53), Datagram) as datagrams,
+        socketserver.ThreadingTCPServer((LOCALHOST, 53), Stream) as streams,
+    ):
+        servers = (datagrams, streams)
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield
+            yield asked
         finally:
-            server.shutdown()
+            for server in servers:
+                server.shutdown()
 
 
 def check_container(checks, container):
@@ -177,7 +209,7 @@ def check_container(checks, container):
         return {"path": path}
 
     with (
-        name_server(NAMES),
+        name_server(NAMES) as asked,
         stack(answer, (OLD, HTTP), is_prompt=True) as (_, old),
         stack(answer, (NEW, HTTP), is_prompt=True) as (_, new),
         Process(container.tools, "container", container.command("run", "--config", "/etc/twinread.yaml")) as process,
@@ -189,12 +221,17 @@ def check_container(checks, container):
         checks.equal("... and answers", [path for path, _ in old], ["/prices/1"])
         wait_for("the replay", lambda: new)
         checks.equal("the new stack is found by a search domain", [path for path, _ in new], ["/prices/1"])
+        checks.equal("... by TCP, because the datagram is cut off", set(asked), set(NAMES))
 
         wait_for("a match", lambda: b'outcome="match"' in ask(LOCALHOST, ADMIN, "/metrics").body)
         checks.equal("both answers match, and nothing is impaired", ask(LOCALHOST, ADMIN, "/readyz").json()["impaired"], [])
         checks.equal("SIGTERM ends it in order", process.stop(), 0)
 
-    demo = container.tools.run(container.command("demo", "--seconds", "3", "--json"))
-    shown = json.loads(demo.stdout)
+    check_demo(checks, container.tools, container.command())
+
+
+def check_demo(checks, tools, command):
+    """The program by itself, from traffic to a verdict."""
+    shown = json.loads(tools.run([*command, "demo", "--seconds", "3", "--json"], check=True).stdout)
     classes = [{(each["route"], each["place"], each["kind"]) for each in shown[which]} for which in ("classes", "planted")]
     checks.equal("its demo finds exactly what is planted", classes[0], classes[1])

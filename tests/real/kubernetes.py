@@ -19,12 +19,13 @@ from harness import LOCALHOST, Answer, Process, stack, wait_for
 REPOSITORY = pathlib.Path(__file__).parent.parent.parent
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
 PAGE = REPOSITORY / "docs" / "kubernetes.md"
-OVERLAYS = ("sidecar", "standalone", "mesh")
+OVERLAYS = ("sidecar", "standalone", "mesh", "mirror")
 # The oldest that knows `preStop.sleep` without a switch, and the newest that the validator knows.
 VERSIONS = ("1.30.0", "1.37.0")
 
 SCHEMAS = {
     "VirtualService": "@kubernetes-models/istio/networking.istio.io/v1/VirtualService",
+    "DestinationRule": "@kubernetes-models/istio/networking.istio.io/v1/DestinationRule",
     "HTTPRoute": "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute",
     "PodMonitor": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor",
 }
@@ -86,30 +87,60 @@ def check_examples(checks, tools):
     """The types know every field, and the schemas more of the values."""
     import yaml
 
+    routes = [FOLDER / overlay / name for overlay in ("mesh", "mirror") for name in ("istio.yaml", "gateway-api.yaml")]
     examples = {
-        file.name: yaml.safe_load(file.read_text())
-        for file in (FOLDER / "podmonitor.yaml", FOLDER / "mesh" / "istio.yaml", FOLDER / "mesh" / "gateway-api.yaml")
+        f"{file.relative_to(FOLDER)} {each['kind']}": each
+        for file in (FOLDER / "podmonitor.yaml", *routes)
+        for each in yaml.safe_load_all(file.read_text())
     }
+    check_routes(checks, examples)
     for name, document in list(examples.items()):
         past = json.loads(json.dumps(document["spec"]).replace('"twinread"', '"shop"'))
         examples[f"{name}, past twinread again"] = {**document, "spec": past}
     faulty = {f"{name} with an unknown field": {**each, "spec": {**each["spec"], "twinreads": 1}} for name, each in examples.items()}
+    breaks = {
+        "mirror/gateway-api.yaml HTTPRoute": ('"backendRef"', '"backendRefs"'),
+        "mirror/istio.yaml VirtualService": ('"mirror": {"host"', '"mirror": {"hosts"'),
+        "mirror/istio.yaml DestinationRule": ("16", '"many"'),
+    }
+    broken = {f"{name} with {by}": changed(examples[name], part, by) for name, (part, by) in breaks.items()}
 
     folder = tools.scratch / "npm"
-    imports = "".join(f'import {{{kind}}} from "{path}";\n' for kind, path in SCHEMAS.items())
     types = "".join(f'import type {{I{kind}}} from "{path}";\n' for kind, path in SCHEMAS.items())
-    all_of_them = [*examples.items(), *faulty.items()]
+    all_of_them = [*examples.items(), *faulty.items(), *broken.items()]
     typed = [f"export const _{at}: I{each['kind']} = {json.dumps(each)};\n" for at, (_, each) in enumerate(all_of_them)]
     (folder / "examples.ts").write_text(types + "".join(typed))
     tsc = ["node", folder / "node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--module", "nodenext", "--skipLibCheck"]
     said = tools.run([*tsc, folder / "examples.ts"]).stdout
-    refused = {int(line) - types.count("\n") - 1 for line in re.findall(r"examples\.ts\((\d+),", said)}
-    checks.equal("of the examples the types refuse those with an unknown field", refused, set(range(len(examples), len(all_of_them))))
+    refused = {all_of_them[int(line) - types.count("\n") - 1][0] for line in re.findall(r"examples\.ts\((\d+),", said)}
+    checks.equal("of the examples the types refuse those that are faulty", refused, {*faulty, *broken})
 
-    tries = [f"new {each['kind']}({json.dumps(each)}).validate();\n" for each in examples.values()]
+    imports = "".join(f'import {{{kind}}} from "{path}";\n' for kind, path in SCHEMAS.items())
+    tried = {**examples, **broken}
+    made = [f"new {each['kind']}({json.dumps(each)})" for each in tried.values()]
+    tries = [f"try {{ {each}.validate() }} catch {{ console.log({at}) }}\n" for at, each in enumerate(made)]
     (folder / "examples.mjs").write_text(imports + "".join(tries))
     ran = tools.run(["node", folder / "examples.mjs"])
-    checks.equal("all examples are valid by their schemas", (ran.returncode, ran.stderr), (0, ""))
+    refused = {list(tried)[int(line)] for line in ran.stdout.split()}
+    checks.equal("... and so do their schemas", (ran.returncode, ran.stderr, refused), (0, "", set(broken)))
+
+
+def changed(document, part, by):
+    text = json.dumps(document)
+    assert part in text, part
+    return json.loads(text.replace(part, by))
+
+
+def check_routes(checks, examples):
+    """Who answers callers by them, and who gets copies."""
+    for overlay, answers, copied in (("mesh", "twinread", []), ("mirror", "shop", ["twinread"])):
+        (istio,) = examples[f"{overlay}/istio.yaml VirtualService"]["spec"]["http"]
+        (gateway,) = examples[f"{overlay}/gateway-api.yaml HTTPRoute"]["spec"]["rules"]
+        found = [each["destination"]["host"] for each in istio["route"]], [each["host"] for each in [istio.get("mirror")] if each]
+        checks.equal(f"{overlay}: who answers by istio.yaml, and who gets copies", found, ([answers], copied))
+        mirrors = [each["requestMirror"]["backendRef"]["name"] for each in gateway.get("filters", [])]
+        found = [each["name"] for each in gateway["backendRefs"]], mirrors
+        checks.equal(f"{overlay}: ... by gateway-api.yaml", found, ([answers], copied))
 
 
 def check_edits(checks, tools, overlays):
@@ -276,6 +307,11 @@ def ask(address, port, path, headers=None, timeout=10):
         connection.close()
 
 
+def lasting(text):
+    """What is printed, without numbers, ids and how its columns are aligned."""
+    return re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", " ".join(text.split()))
+
+
 def status(answer):
     return answer and answer.status
 
@@ -283,7 +319,7 @@ def status(answer):
 def check_pod(checks, tools, twinread, name, documents):
     pod = Pod(tools, twinread, name, documents)
     ran = pod.execute("check", "--strict", "/etc/twinread/twinread.yaml")
-    checks.that(f"{name}: twinread check --strict", ran.returncode == 0 and ran.stdout.endswith(" 0 warnings\n"), ran.stdout + ran.stderr)
+    checks.that(f"{name}: twinread check --strict", ran.returncode == 0 and ran.stdout in PAGE.read_text(), ran.stdout + ran.stderr)
 
     with pod.start() as process:
         process.wait_for_port(pod.port("admin"))
@@ -323,8 +359,11 @@ def check_callers(checks, name, pod, documents, old, new):
         address, port, sent = POD, pod.port("http"), {"host": "shop"}
         hosts = ("shop", "shop") if name == "standalone" else ("shop-old", "shop-new")
     answer = ask(address, int(port), "/prices/1", sent)
-    checks.equal(f"{name}: a caller has old's answer", (status(answer), answer.json()["path"]), (200, "/prices/1"))
-    wait_for("the replay", lambda: new)
+    if name == "mirror":
+        checks.equal("mirror: a copy has no answer", (status(answer), answer.body), (204, b""))
+    else:
+        checks.equal(f"{name}: a caller has old's answer", (status(answer), answer.json()["path"]), (200, "/prices/1"))
+    wait_for("the replay", lambda: old and new)
     checks.equal(f"{name}: what the stacks see as Host", (old[0][1]["host"], new[0][1]["host"]), hosts)
     checks.equal(f"{name}: the admin API wants the token", status(ask(POD, pod.port("admin"), "/v1/verdict")), 401)
     checks.equal(f"{name}: metrics are open", status(ask(POD, pod.port("admin"), "/metrics")), 200)
@@ -359,8 +398,11 @@ def check_verdict(checks, pod):
         read(f"/prices/{number}")
     ran = pod.execute("gate", "--wait", "30s")
     checks.equal("standalone: gate in the pod comes to a verdict", (ran.returncode, ran.stdout[:5]), (0, "safe "))
+    checks.that("standalone: the page shows what it prints", lasting(ran.stdout) in lasting(PAGE.read_text()), ran.stdout)
     read(WRONG)
     connection.close()
     listed = wait_for("a stored mismatch", lambda: re.findall(r"^(\w{16})  mismatch", pod.execute("mismatches").stdout, re.MULTILINE))
+    head = lasting(pod.execute("mismatches").stdout.splitlines()[0])
+    checks.that("standalone: ... and the head of its list", head in lasting(PAGE.read_text()), head)
     checks.that("standalone: a mismatch is stored and shown", "$.price  value" in pod.execute("show", *listed).stdout, listed)
     checks.equal("standalone: nothing is impaired", pod.probe("readinessProbe").json()["impaired"], [])

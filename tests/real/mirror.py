@@ -1,9 +1,11 @@
-"""nginx and Envoy mirror to twinread by the files of deploy/: each read is offered once, and no caller notices a twinread that fails."""
+"""nginx and Envoy mirror to twinread by the files of deploy/: each read is offered once, and no caller notices a slow or a failing twinread."""
 
+import contextlib
 import http.client
 import pathlib
 import re
 import signal
+import threading
 import time
 
 from harness import LOCALHOST, Process, Sidecar, call, free_port, stack, wait_for
@@ -27,15 +29,26 @@ READS, PLANTED = 200, 5
 
 HOST = "shop.example:8080"
 
-#: Seconds for READS callers, one after the other. Whoever waited for a copy would need 20 s at nginx, and far longer at Envoy.
-PROMPT = 10
+#: Seconds for READS callers, one after the other. Whoever waited for copies would need 10 s at nginx, and longer at Envoy.
+PROMPT = 5
+
+#: Seconds of each pulse in which a slow twinread is stopped, and in which it runs; and for which the stack behind it is silent.
+STOPPED, RUNNING, SILENT = 0.4, 0.003, 0.5
+PULSES = 8
 
 
 def run(checks, tools, twinread):
+    is_slow = threading.Event()
+
+    def new_answers(path):
+        if is_slow.is_set():
+            time.sleep(SILENT)
+        return {"path": path, **({"more": 1} if "planted" in path else {})}
+
     for name, start in (("nginx", nginx), ("envoy over HTTP/2", envoy), ("envoy over HTTP/1.1", envoy_http1)):
         with (
             stack(lambda path: {"path": path}, is_prompt=True) as (old, at_old),
-            stack(lambda path: {"path": path, **({"more": 1} if "planted" in path else {})}, is_prompt=True) as (new, at_new),
+            stack(new_answers, is_prompt=True) as (new, at_new),
         ):
             configuration = CONFIGURATION.replace("OLD", str(old)).replace("NEW", str(new))
             slug = re.sub(r"\W+", "-", name)
@@ -45,7 +58,7 @@ def run(checks, tools, twinread):
                     proxy.wait_for_port(port)
                     check_reads(checks, name, port, sidecar)
                     check_stacks(checks, name, at_old, at_new)
-                    check_failures(checks, name, port, sidecar)
+                    check_failures(checks, name, port, sidecar, is_slow)
 
 
 def nginx(tools, name, ports):
@@ -104,9 +117,17 @@ def check_stacks(checks, name, at_old, at_new):
     checks.equal(f"{name}: and so did the old one, of twinread", len(ours), READS - PLANTED)
 
 
-def check_failures(checks, name, port, sidecar):
-    """Callers get the same, and as promptly, while twinread hangs and when it is gone."""
+def check_failures(checks, name, port, sidecar, is_slow):
+    """Callers get the same, and as promptly, while twinread is slow, while it hangs and when it is gone."""
     checks.equal(f"{name}: with a sound twinread", callers(port), "prompt and right")
+    sound = sidecar.wait_until_quiet()
+    with slowed(sidecar.child, is_slow) as pulses:
+        said = set()
+        while len(pulses) < PULSES:
+            said.add(callers(port))
+        checks.equal(f"{name}: while twinread is slow", said, {"prompt and right"})
+        checks.equal(f"{name}: on a kept connection, too", kept_callers(port), "right")
+    checks.that(f"{name}: a slow twinread takes copies all the same", sidecar.wait_until_quiet() > sound, sound)
     sidecar.child.send_signal(signal.SIGSTOP)
     try:
         checks.equal(f"{name}: while twinread hangs", callers(port), "prompt and right")
@@ -118,6 +139,30 @@ def check_failures(checks, name, port, sidecar):
     checks.that(f"{name}: sampled = sum of outcomes", True)
     sidecar.stop()
     checks.equal(f"{name}: without twinread", callers(port), "prompt and right")
+
+
+@contextlib.contextmanager
+def slowed(child, is_slow):
+    """It runs for a moment at a time, and the stack behind it is slow. Yields the pulses so far."""
+    pulses, ended = [], threading.Event()
+
+    def pulse():
+        while not ended.is_set():
+            child.send_signal(signal.SIGSTOP)
+            ended.wait(STOPPED)
+            child.send_signal(signal.SIGCONT)
+            pulses.append(time.monotonic())
+            ended.wait(RUNNING)
+
+    thread = threading.Thread(target=pulse)
+    is_slow.set()
+    thread.start()
+    try:
+        yield pulses
+    finally:
+        ended.set()
+        thread.join()
+        is_slow.clear()
 
 
 def callers(port):
