@@ -1,7 +1,7 @@
 //! The binary `twinread`.
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+// Links it in place of the system's `malloc`.
+use mimalloc as _;
 
 fn main() -> std::process::ExitCode {
     twinread::main()

@@ -231,7 +231,9 @@ where
     }
 
     async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
-        match self.open_or_share(self.offer(&request)).await? {
+        let offer = self.offer(&request);
+        let given_back = || self.0.pool.check_out().map(Opened::Http1);
+        match self.open_or(offer, given_back).await? {
             Opened::Http1(connection) => self.exchange(connection, request).await,
             Opened::Http2(connection) => {
                 self.0.multiplexed.add(connection);
@@ -240,9 +242,13 @@ where
         }
     }
 
-    /// Opens a connection. While no file can be opened, it waits for one, or for a connection that another request gives
-    /// back, for the target's `connect_timeout` at most.
-    async fn open_or_share(&self, offer: Offer) -> Result<Opened<B>, Error> {
+    /// Opens a connection. While no file can be opened, it waits for one, or for a connection that `other` finds, for
+    /// the target's `connect_timeout` at most.
+    pub(super) async fn open_or(
+        &self,
+        offer: Offer,
+        other: impl Fn() -> Option<Opened<B>>,
+    ) -> Result<Opened<B>, Error> {
         let end = Instant::now() + self.0.target.connect_timeout;
         loop {
             match self.open(offer).await {
@@ -250,8 +256,8 @@ where
                 opened => return opened,
             }
             sleep(GLANCE).await;
-            if let Some(connection) = self.0.pool.check_out() {
-                return Ok(Opened::Http1(connection));
+            if let Some(found) = other() {
+                return Ok(found);
             }
         }
     }

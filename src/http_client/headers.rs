@@ -29,9 +29,10 @@ impl Instance {
 
     /// Whether a request has returned to this instance or has passed too many others.
     pub fn is_in_loop(&self, headers: &HeaderMap) -> bool {
-        let lists = headers.get_all(HOP).iter().map(HeaderValue::as_bytes);
+        // A look-up would cost more, because it computes the hash of the name.
+        let lists = headers.iter().filter(|(name, _)| *name == HOP);
         let mut hops = 0;
-        for hop in lists.flat_map(|list| list.split(|byte| *byte == b',')) {
+        for hop in lists.flat_map(|(_, list)| list.as_bytes().split(|byte| *byte == b',')) {
             hops += 1;
             if hop.trim_ascii() == self.0.as_bytes() || hops >= MAX_HOPS {
                 return true;

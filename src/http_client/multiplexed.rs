@@ -326,7 +326,8 @@ where
     B::Data: Buf + Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let dialed = match client.open(Offer::All).await {
+    // Requests take places on open connections meanwhile, as they become free.
+    let dialed = match client.open_or(Offer::All, || None).await {
         Ok(Opened::Http2(connection)) => Ok(connection),
         Ok(Opened::Http1(mut connection)) => {
             // If it is over by then, the next request finds out.

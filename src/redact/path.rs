@@ -37,9 +37,12 @@ impl<'f> Walk<'f> {
             return Some(0);
         }
         let mut start = 0;
-        for (at, separator) in segment.match_indices([':', '=', '.', ';', '/']) {
-            let behind = at + separator.len();
-            let is_followed = separator != ";" && behind < segment.len();
+        for (at, byte) in segment.bytes().enumerate() {
+            if !matches!(byte, b':' | b'=' | b'.' | b';' | b'/') {
+                continue;
+            }
+            let behind = at + 1;
+            let is_followed = byte != b';' && behind < segment.len();
             if is_followed && names_secret(&segment[start..at], fields) {
                 return Some(behind);
             }

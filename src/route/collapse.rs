@@ -18,6 +18,7 @@ use crate::redact::Walk;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use regex::Regex;
+use std::borrow::Cow;
 
 const MAX_SEGMENTS: usize = 10;
 const MAX_SEGMENT: usize = 40;
@@ -58,7 +59,10 @@ pub(crate) fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> Strin
             name.push('*');
             break;
         }
-        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        let decoded = match segment.contains('%') {
+            true => percent_decode_str(segment).decode_utf8_lossy(),
+            false => Cow::Borrowed(segment),
+        };
         match walk.hidden(&decoded) {
             None => push_collapsed(&mut name, segment),
             Some(at) => {
@@ -94,7 +98,7 @@ fn push_collapsed(name: &mut String, segment: &str) {
 fn is_extension(text: &str) -> bool {
     text.len() <= MAX_EXTENSION
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn is_id(segment: &str) -> bool {

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
@@ -24,8 +24,8 @@ use tokio_rustls::TlsStream;
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
-    /// Over one of the others.
-    Tls(Box<TlsStream<Self>>),
+    /// Over one of the others, which is read ahead: the library itself reads 4 KiB at a time.
+    Tls(Box<TlsStream<BufReader<Self>>>),
 }
 
 /// Writes what a socket takes now.
@@ -63,7 +63,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(true),
             Self::Unix(_) => Ok(()),
-            Self::Tls(stream) => stream.get_ref().0.set_nodelay(),
+            Self::Tls(stream) => stream.get_ref().0.get_ref().set_nodelay(),
         }
     }
 
@@ -85,11 +85,11 @@ impl Stream {
         match &mut **stream {
             TlsStream::Client(stream) => {
                 let (io, session) = stream.get_mut();
-                encrypt_now(io, session, bufs)
+                encrypt_now(io.get_mut(), session, bufs)
             }
             TlsStream::Server(stream) => {
                 let (io, session) = stream.get_mut();
-                encrypt_now(io, session, bufs)
+                encrypt_now(io.get_mut(), session, bufs)
             }
         }
     }
@@ -123,7 +123,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
-            Self::Tls(stream) => stream.get_ref().0.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.get_ref().as_fd(),
         }
     }
 }

@@ -125,7 +125,8 @@ pub fn media_type(headers: &HeaderMap) -> &str {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let value = value.unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+    let end = value.bytes().position(|byte| byte == b';');
+    value[..end.unwrap_or(value.len())].trim_ascii()
 }
 
 #[cfg(test)]

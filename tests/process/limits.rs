@@ -1,8 +1,14 @@
 //! A process with a low limit of open files: neither callers nor the shadow may end it.
 
-use crate::support::{Caller, Sidecar, Stack, eventually, json};
+use crate::support::{
+    Caller, Sidecar, Stack, eventually,
+    http2::{Http2Stack, Manner},
+    json, twinread,
+};
+use http::Response;
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use std::{thread, time::Duration};
+use tokio::runtime::Runtime;
 
 const ONE: &str = r#"{"id": 1}"#;
 
@@ -117,6 +123,45 @@ fn callers_share_connections_while_no_file_can_be_opened() {
     for caller in &mut callers {
         assert_eq!(caller.read().unwrap().status, 200);
     }
+}
+
+#[test]
+fn streams_are_shared_while_no_file_can_be_opened() {
+    let runtime = Runtime::new().unwrap();
+    let manner = Manner {
+        max_streams: Some(1),
+        ..Manner::default()
+    };
+    let stack = Http2Stack::with(manner, |_, mut respond, _| async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        respond.send_response(Response::new(()), true).unwrap();
+    });
+    let old = runtime.block_on(stack);
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{}', http2: true}}\n\
+         new: {{url: 'http://{}'}}\nsample: {{rate: 0}}\nlog: {{format: json}}\n",
+        old.addr,
+        Stack::nobody()
+    );
+    std::fs::write(folder.path().join("twinread.yaml"), config).unwrap();
+    let sidecar = Sidecar::run(twinread(), folder);
+    let mut callers: Vec<_> = (0..3).map(|_| sidecar.caller()).collect();
+    for caller in &mut callers {
+        assert_eq!(caller.get("/items/17").status, 200);
+    }
+    let none = Rlimit {
+        current: Some(3),
+        ..getrlimit(Resource::Nofile)
+    };
+    prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap();
+    for caller in &mut callers {
+        caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    for caller in &mut callers {
+        assert_eq!(caller.read().unwrap().status, 200);
+    }
+    assert!(old.connections() < callers.len());
 }
 
 #[test]

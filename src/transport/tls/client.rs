@@ -9,6 +9,7 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::io::BufReader;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 /// Whom to trust, and what to show. Clones share it, so that files read again take effect everywhere.
@@ -22,6 +23,9 @@ struct Settings {
     /// Expected in the certificate instead of the host's name.
     server_name: Option<ServerName<'static>>,
 }
+
+/// Bytes that one read from a server takes: a record of 16 KiB, and a small one.
+const READ_AHEAD: usize = 20 << 10;
 
 /// A certificate with its chain, and its key.
 pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -89,6 +93,7 @@ impl ClientTls {
             None => name_of(host).map_err(io::Error::other)?,
         };
         let connector = TlsConnector::from(settings.config.clone());
+        let stream = BufReader::with_capacity(READ_AHEAD, stream);
         let connected = connector.connect(name, stream).await?;
         Ok(Stream::Tls(Box::new(TlsStream::Client(connected))))
     }

@@ -8,7 +8,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use std::{io, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::{io::BufReader, time::timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 /// What a listener shows to callers, and what it wants of them. Cheap to clone.
@@ -50,6 +50,8 @@ impl ServerTls {
     /// # Errors
     /// [`TlsFailure::of`](super::TlsFailure::of) names the cause.
     pub(crate) async fn accept(&self, stream: Stream, limit: Duration) -> io::Result<Stream> {
+        // What callers send is short, so nothing is read ahead: larger reads pass by a buffer of one byte.
+        let stream = BufReader::with_capacity(1, stream);
         let accepting = TlsAcceptor::from(self.0.clone()).accept(stream);
         let accepted = timeout(limit, accepting).await??;
         Ok(Stream::Tls(Box::new(TlsStream::Server(accepted))))
