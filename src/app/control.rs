@@ -3,12 +3,14 @@
 use super::{StartError, builder::AppBuilder, recovered::Recovered};
 use crate::{
     config::{Loaded, Origin},
-    drain, live, shadow,
+    drain,
+    intake::{self, Taken},
+    live, shadow,
     transport::{Address, Sockets},
 };
 use std::{io, sync::mpsc::SyncSender, thread, time::Duration};
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Runtime},
     sync::oneshot,
     task::JoinSet,
     time::{self, Instant},
@@ -20,7 +22,19 @@ pub(super) struct Addresses {
     pub(super) listen: Option<Address>,
     /// `None` if no copies of requests are taken.
     pub(super) mirror: Option<Address>,
+    /// `None` if Envoy's external processing is not served.
+    pub(super) ext_proc: Option<Address>,
     pub(super) admin: Address,
+}
+
+/// The threads of everything but control.
+#[derive(Debug)]
+struct Workers {
+    live: Runtime,
+    /// Reads what Envoy shows, whatever callers take: what is read late could hold up Envoy's callers. `None` without
+    /// `ext_proc.listen`.
+    ext_proc: Option<Runtime>,
+    shadow: Runtime,
 }
 
 /// A sidecar that is listening.
@@ -53,32 +67,39 @@ pub(super) fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     // A runtime must not be dropped on a thread of another one, so they are created and dropped outside of `block_on`.
-    let (control, live, shadow) = match threads() {
+    let has_ext_proc = of.1.config.settings.ext_proc.listen.is_some();
+    let (control, workers) = match threads(has_ext_proc) {
         Ok(threads) => threads,
         Err(error) => return drop(started.send(Err(error.into()))),
     };
     // Sending fails only if the starter is gone, and then `stopped` ends by itself.
-    match control.block_on(start(of, live.handle(), shadow.handle())) {
+    match control.block_on(start(of, &workers)) {
         Ok(running) => {
             let _ = started.send(Ok(running.addresses.clone()));
             control.block_on(async {
                 // Both a message and a dropped sender ask for the end.
                 let _ = stopped.await;
-                running.end(live, shadow).await;
+                running.end(workers).await;
             });
         }
         Err(error) => drop(started.send(Err(error))),
     }
 }
 
-/// For control (this thread), for the live side, and for the shadow.
-fn threads() -> io::Result<(Runtime, Runtime, Runtime)> {
+/// For control (this thread), and for everything else.
+fn threads(has_ext_proc: bool) -> io::Result<(Runtime, Workers)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let control = Builder::new_current_thread().enable_all().build()?;
     let live = runtime("twinread-live", cores, || {})?;
+    let ext_proc = has_ext_proc.then(|| runtime("twinread-extproc", 1, || {}));
     let half = cores.div_ceil(2);
     let shadow = runtime("twinread-shadow", half, shadow::yield_to_others)?;
-    Ok((control, live, shadow))
+    let workers = Workers {
+        live,
+        ext_proc: ext_proc.transpose()?,
+        shadow,
+    };
+    Ok((control, workers))
 }
 
 /// A runtime that calls `begin` on each of its threads.
@@ -93,9 +114,9 @@ fn runtime(name: &str, threads: usize, begin: fn()) -> io::Result<Runtime> {
 
 async fn start(
     (origin, loaded, sockets): (Origin, Loaded, Sockets),
-    live_threads: &Handle,
-    shadow: &Handle,
+    workers: &Workers,
 ) -> Result<Started, StartError> {
+    let (live_threads, shadow) = (workers.live.handle(), workers.shadow.handle());
     let env = |name: &str| std::env::var(name).ok();
     let restored = Recovered::open(loaded)?;
     let (shared, queue, feed) = AppBuilder::new(&restored, &env);
@@ -104,8 +125,16 @@ async fn start(
     let (stop_signal, stop) = drain::channel();
     let linger = shared.config.settings.drain.linger();
     let mut listeners = JoinSet::new();
-    let mirror = shared.bind_mirror(live_threads, queue.clone()).await?;
-    let mirror_addr = mirror.as_ref().map(|bound| bound.address().clone());
+    let mirror = shared.bind_intake(Taken::Mirror, live_threads, &queue);
+    let mirror = mirror.await?;
+    let ext_proc_threads = workers
+        .ext_proc
+        .as_ref()
+        .map_or(live_threads, Runtime::handle);
+    let ext_proc = shared.bind_intake(Taken::ExtProc, ext_proc_threads, &queue);
+    let ext_proc = ext_proc.await?;
+    let address = |bound: &Option<intake::Bound>| Some(bound.as_ref()?.address().clone());
+    let [mirror_addr, ext_proc_addr] = [&mirror, &ext_proc].map(address);
     let bound = shared.bind_live(live_threads, queue, sockets.listen);
     let bound = bound.await?;
     let listen = bound.as_ref().map(|bound| bound.address().clone());
@@ -130,6 +159,9 @@ async fn start(
     if let Some(mirror) = mirror {
         live_threads.spawn(mirror.run(stop.clone()));
     }
+    if let Some(ext_proc) = ext_proc {
+        ext_proc_threads.spawn(ext_proc.run(stop.clone()));
+    }
     if let Some(bound) = bound {
         live_threads.spawn(bound.run(live::Ends {
             leave,
@@ -141,6 +173,7 @@ async fn start(
         addresses: Addresses {
             listen,
             mirror: mirror_addr,
+            ext_proc: ext_proc_addr,
             admin,
         },
         shared,
@@ -158,7 +191,7 @@ async fn start(
 impl Started {
     /// Ends live requests and checks, within `grace` together, then their exporters. Callers are accepted until there is
     /// little else to end, because whoever comes later has to wait for the next process.
-    async fn end(mut self, live: Runtime, shadow_threads: Runtime) {
+    async fn end(mut self, workers: Workers) {
         let shared = self.shared;
         let drain = &shared.config.settings.drain;
         let (grace, end) = (drain.grace, Instant::now() + drain.grace);
@@ -183,12 +216,15 @@ impl Started {
         }
         shared.counted.ledger.shut_down();
         // Cancels the rest of the live side, and with it drops the last handles on the queue.
-        live.shutdown_background();
+        workers.live.shutdown_background();
+        if let Some(ext_proc) = workers.ext_proc {
+            ext_proc.shutdown_background();
+        }
         // The shadow observes `grace` itself.
         if shadow.await.is_err() {
             tracing::error!("shadow runtime failed to shut down cleanly");
         }
-        shadow_threads.shutdown_background();
+        workers.shadow.shutdown_background();
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;
