@@ -5,12 +5,14 @@ use crate::{
     config::{Loaded, Origin},
     drain,
     intake::{self, Taken},
-    live, shadow,
+    live,
+    pipeline::Queue,
+    shadow,
     transport::{Address, Sockets},
 };
 use std::{io, sync::mpsc::SyncSender, thread, time::Duration};
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     sync::oneshot,
     task::JoinSet,
     time::{self, Instant},
@@ -125,16 +127,11 @@ async fn start(
     let (stop_signal, stop) = drain::channel();
     let linger = shared.config.settings.drain.linger();
     let mut listeners = JoinSet::new();
-    let mirror = shared.bind_intake(Taken::Mirror, live_threads, &queue);
-    let mirror = mirror.await?;
-    let ext_proc_threads = workers
-        .ext_proc
-        .as_ref()
-        .map_or(live_threads, Runtime::handle);
-    let ext_proc = shared.bind_intake(Taken::ExtProc, ext_proc_threads, &queue);
-    let ext_proc = ext_proc.await?;
-    let address = |bound: &Option<intake::Bound>| Some(bound.as_ref()?.address().clone());
-    let [mirror_addr, ext_proc_addr] = [&mirror, &ext_proc].map(address);
+    let intakes = workers.bind_intakes(&shared, &queue).await?;
+    let [mirror, ext_proc] = intakes.each_ref().map(|(intake, _)| {
+        let bound = intake.as_ref()?;
+        Some(bound.address().clone())
+    });
     let bound = shared.bind_live(live_threads, queue, sockets.listen);
     let bound = bound.await?;
     let listen = bound.as_ref().map(|bound| bound.address().clone());
@@ -156,11 +153,10 @@ async fn start(
     let (shadow_signal, shadow_watch) = drain::channel();
     shadow.spawn(reflecting.run(shadow_watch.clone()));
     shadow.spawn(worker.run(shadow_watch));
-    if let Some(mirror) = mirror {
-        live_threads.spawn(mirror.run(stop.clone()));
-    }
-    if let Some(ext_proc) = ext_proc {
-        ext_proc_threads.spawn(ext_proc.run(stop.clone()));
+    for (intake, threads) in intakes {
+        if let Some(bound) = intake {
+            threads.spawn(bound.run(stop.clone()));
+        }
     }
     if let Some(bound) = bound {
         live_threads.spawn(bound.run(live::Ends {
@@ -172,8 +168,8 @@ async fn start(
     Ok(Started {
         addresses: Addresses {
             listen,
-            mirror: mirror_addr,
-            ext_proc: ext_proc_addr,
+            mirror,
+            ext_proc,
             admin,
         },
         shared,
@@ -184,6 +180,23 @@ async fn start(
         listeners,
         servers,
     })
+}
+
+// === impl Workers ===
+
+impl Workers {
+    /// Binds what other proxies send to, each on the threads that are to run it.
+    async fn bind_intakes(
+        &self,
+        shared: &AppBuilder,
+        queue: &Queue,
+    ) -> Result<[(Option<intake::Bound>, &Handle); 2], StartError> {
+        let live = self.live.handle();
+        let own = self.ext_proc.as_ref().map_or(live, Runtime::handle);
+        let mirror = shared.bind_intake(Taken::Mirror, live, queue).await?;
+        let ext_proc = shared.bind_intake(Taken::ExtProc, own, queue).await?;
+        Ok([(mirror, live), (ext_proc, own)])
+    }
 }
 
 // === impl Started ===
