@@ -38,6 +38,9 @@ recheck: {after: [50ms], max_per_second: 1000}
 #: Reads, and how many of them differ.
 READS, PLANTED = 200, 5
 
+#: Requests at once, on a new connection as well.
+BURST = 150
+
 HOST = "shop.example:8080"
 
 LARGE = 100 << 20
@@ -230,6 +233,12 @@ def check_streams(checks, port, admin, sidecar):
         wait_for("its end", lambda: stat(admin, "cluster.twinread.upstream_rq_active") == 0, 5)
         checks.that("what is not sampled has none while its answer is awaited", caller.is_alive())
     sidecar.patch({"sample": {"rate": 1, "per_route_floor": "1/s"}})
+    before = sidecar.wait_until_quiet()
+    with contextlib.ExitStack() as burst:
+        for index in range(BURST):
+            burst.enter_context(in_flight(port, f"/slow/{index}"))
+    sampled = sidecar.wait_until_quiet(before + BURST) - before
+    checks.equal("more requests at once than limits.streams are all offered", sampled, BURST)
     failed = stat(admin, "http.callers.ext_proc.streams_failed")
     checks.equal("no stream has failed", failed, 0)
 
