@@ -31,7 +31,7 @@ pub struct App {
 pub enum StartError {
     #[error("cannot listen on {addr}")]
     Bind {
-        /// `listen`, `mirror.listen` or `admin`.
+        /// `listen`, `mirror.listen`, `ext_proc.listen` or `admin`.
         setting: &'static str,
         addr: Address,
         #[source]
@@ -89,6 +89,11 @@ impl App {
     /// Address for mirrored copies of requests, if they are taken.
     pub fn mirror_addr(&self) -> Option<&Address> {
         self.addresses.mirror.as_ref()
+    }
+
+    /// Address for Envoy's external processing, if it is served.
+    pub fn ext_proc_addr(&self) -> Option<&Address> {
+        self.addresses.ext_proc.as_ref()
     }
 
     /// Address of the admin API.

@@ -2,6 +2,7 @@
 //! and records writes; the shadow side hands redacted reports to exporters and the store. Sending never waits.
 
 pub(crate) mod bounded_copy;
+pub(crate) mod capture;
 mod captured_read;
 mod compact_head;
 mod finished_check;

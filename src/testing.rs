@@ -75,7 +75,7 @@ pub mod http_client {
     };
 }
 pub mod intake {
-    pub use crate::intake::{Config, Handles, Settings, bind};
+    pub use crate::intake::{Config, Handles, Settings, Taken, bind};
 }
 pub mod ledger {
     pub use crate::ledger::{

@@ -3,7 +3,11 @@
 use super::{StartError, builder::AppBuilder, recovered::Recovered};
 use crate::{
     config::{Loaded, Origin},
-    drain, live, shadow,
+    drain,
+    intake::{self, Taken},
+    live,
+    pipeline::Queue,
+    shadow,
     transport::{Address, Sockets},
 };
 use std::{io, sync::mpsc::SyncSender, thread, time::Duration};
@@ -20,7 +24,19 @@ pub(super) struct Addresses {
     pub(super) listen: Option<Address>,
     /// `None` if no copies of requests are taken.
     pub(super) mirror: Option<Address>,
+    /// `None` if Envoy's external processing is not served.
+    pub(super) ext_proc: Option<Address>,
     pub(super) admin: Address,
+}
+
+/// The threads of everything but control.
+#[derive(Debug)]
+struct Workers {
+    live: Runtime,
+    /// Reads what Envoy shows, whatever callers take: what is read late could hold up Envoy's callers. `None` without
+    /// `ext_proc.listen`.
+    ext_proc: Option<Runtime>,
+    shadow: Runtime,
 }
 
 /// A sidecar that is listening.
@@ -53,32 +69,39 @@ pub(super) fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     // A runtime must not be dropped on a thread of another one, so they are created and dropped outside of `block_on`.
-    let (control, live, shadow) = match threads() {
+    let has_ext_proc = of.1.config.settings.ext_proc.listen.is_some();
+    let (control, workers) = match threads(has_ext_proc) {
         Ok(threads) => threads,
         Err(error) => return drop(started.send(Err(error.into()))),
     };
     // Sending fails only if the starter is gone, and then `stopped` ends by itself.
-    match control.block_on(start(of, live.handle(), shadow.handle())) {
+    match control.block_on(start(of, &workers)) {
         Ok(running) => {
             let _ = started.send(Ok(running.addresses.clone()));
             control.block_on(async {
                 // Both a message and a dropped sender ask for the end.
                 let _ = stopped.await;
-                running.end(live, shadow).await;
+                running.end(workers).await;
             });
         }
         Err(error) => drop(started.send(Err(error))),
     }
 }
 
-/// For control (this thread), for the live side, and for the shadow.
-fn threads() -> io::Result<(Runtime, Runtime, Runtime)> {
+/// For control (this thread), and for everything else.
+fn threads(has_ext_proc: bool) -> io::Result<(Runtime, Workers)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let control = Builder::new_current_thread().enable_all().build()?;
     let live = runtime("twinread-live", cores, || {})?;
+    let ext_proc = has_ext_proc.then(|| runtime("twinread-extproc", 1, || {}));
     let half = cores.div_ceil(2);
     let shadow = runtime("twinread-shadow", half, shadow::yield_to_others)?;
-    Ok((control, live, shadow))
+    let workers = Workers {
+        live,
+        ext_proc: ext_proc.transpose()?,
+        shadow,
+    };
+    Ok((control, workers))
 }
 
 /// A runtime that calls `begin` on each of its threads.
@@ -93,9 +116,9 @@ fn runtime(name: &str, threads: usize, begin: fn()) -> io::Result<Runtime> {
 
 async fn start(
     (origin, loaded, sockets): (Origin, Loaded, Sockets),
-    live_threads: &Handle,
-    shadow: &Handle,
+    workers: &Workers,
 ) -> Result<Started, StartError> {
+    let (live_threads, shadow) = (workers.live.handle(), workers.shadow.handle());
     let env = |name: &str| std::env::var(name).ok();
     let restored = Recovered::open(loaded)?;
     let (shared, queue, feed) = AppBuilder::new(&restored, &env);
@@ -104,8 +127,11 @@ async fn start(
     let (stop_signal, stop) = drain::channel();
     let linger = shared.config.settings.drain.linger();
     let mut listeners = JoinSet::new();
-    let mirror = shared.bind_mirror(live_threads, queue.clone()).await?;
-    let mirror_addr = mirror.as_ref().map(|bound| bound.address().clone());
+    let intakes = workers.bind_intakes(&shared, &queue).await?;
+    let [mirror, ext_proc] = intakes.each_ref().map(|(intake, _)| {
+        let bound = intake.as_ref()?;
+        Some(bound.address().clone())
+    });
     let bound = shared.bind_live(live_threads, queue, sockets.listen);
     let bound = bound.await?;
     let listen = bound.as_ref().map(|bound| bound.address().clone());
@@ -127,8 +153,10 @@ async fn start(
     let (shadow_signal, shadow_watch) = drain::channel();
     shadow.spawn(reflecting.run(shadow_watch.clone()));
     shadow.spawn(worker.run(shadow_watch));
-    if let Some(mirror) = mirror {
-        live_threads.spawn(mirror.run(stop.clone()));
+    for (intake, threads) in intakes {
+        if let Some(bound) = intake {
+            threads.spawn(bound.run(stop.clone()));
+        }
     }
     if let Some(bound) = bound {
         live_threads.spawn(bound.run(live::Ends {
@@ -140,7 +168,8 @@ async fn start(
     Ok(Started {
         addresses: Addresses {
             listen,
-            mirror: mirror_addr,
+            mirror,
+            ext_proc,
             admin,
         },
         shared,
@@ -153,12 +182,29 @@ async fn start(
     })
 }
 
+// === impl Workers ===
+
+impl Workers {
+    /// Binds what other proxies send to, each on the threads that are to run it.
+    async fn bind_intakes(
+        &self,
+        shared: &AppBuilder,
+        queue: &Queue,
+    ) -> Result<[(Option<intake::Bound>, &Handle); 2], StartError> {
+        let live = self.live.handle();
+        let own = self.ext_proc.as_ref().map_or(live, Runtime::handle);
+        let mirror = shared.bind_intake(Taken::Mirror, live, queue).await?;
+        let ext_proc = shared.bind_intake(Taken::ExtProc, own, queue).await?;
+        Ok([(mirror, live), (ext_proc, own)])
+    }
+}
+
 // === impl Started ===
 
 impl Started {
     /// Ends live requests and checks, within `grace` together, then their exporters. Callers are accepted until there is
     /// little else to end, because whoever comes later has to wait for the next process.
-    async fn end(mut self, live: Runtime, shadow_threads: Runtime) {
+    async fn end(mut self, workers: Workers) {
         let shared = self.shared;
         let drain = &shared.config.settings.drain;
         let (grace, end) = (drain.grace, Instant::now() + drain.grace);
@@ -183,12 +229,15 @@ impl Started {
         }
         shared.counted.ledger.shut_down();
         // Cancels the rest of the live side, and with it drops the last handles on the queue.
-        live.shutdown_background();
+        workers.live.shutdown_background();
+        if let Some(ext_proc) = workers.ext_proc {
+            ext_proc.shutdown_background();
+        }
         // The shadow observes `grace` itself.
         if shadow.await.is_err() {
             tracing::error!("shadow runtime failed to shut down cleanly");
         }
-        shadow_threads.shutdown_background();
+        workers.shadow.shutdown_background();
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;

@@ -59,13 +59,13 @@ pub(crate) fn run(args: Args) -> ExitCode {
     for warning in loaded.warnings() {
         tracing::warn!(%warning, "configuration warning");
     }
-    let listeners = ["listen", "mirror", "admin"].map(|setting| loaded.place(setting));
+    let listeners = ["listen", "mirror", "ext_proc", "admin"].map(|setting| loaded.place(setting));
     let served = serve(sockets, origin, loaded);
     export::flush();
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let [listen, mirror, admin] = listeners;
+            let [listen, mirror, ext_proc, admin] = listeners;
             let place = match error {
                 StartError::Bind {
                     setting: "listen", ..
@@ -74,6 +74,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
                     setting: "mirror.listen",
                     ..
                 } => mirror,
+                StartError::Bind {
+                    setting: "ext_proc.listen",
+                    ..
+                } => ext_proc,
                 StartError::Bind { .. } => admin,
                 _ => String::new(),
             };
@@ -99,8 +103,9 @@ fn serve(sockets: Sockets, origin: Origin, loaded: config::Loaded) -> Result<(),
             started = started => started.map_err(io::Error::other)??,
             () = ends.next() => end_at_once("a signal before the start was complete"),
         };
-        let [listen, mirror] = [app.listen_addr(), app.mirror_addr()].map(|addr| addr.map(display));
-        tracing::info!(listen, mirror, admin = %app.admin_addr(), "listening");
+        let intakes = [app.listen_addr(), app.mirror_addr(), app.ext_proc_addr()];
+        let [listen, mirror, ext_proc] = intakes.map(|addr| addr.map(display));
+        tracing::info!(listen, mirror, ext_proc, admin = %app.admin_addr(), "listening");
         ends.next().await;
         let stopped = tokio::task::spawn_blocking(move || app.stop());
         tokio::select! {

@@ -41,7 +41,12 @@ pub(super) struct Checked {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The settings that name our own addresses.
-pub(super) const LISTENERS: [&[&str]; 3] = [&["listen"], &["mirror", "listen"], &["admin"]];
+pub(super) const LISTENERS: [&[&str]; 4] = [
+    &["listen"],
+    &["mirror", "listen"],
+    &["ext_proc", "listen"],
+    &["admin"],
+];
 
 const URLS: [[&str; 2]; 3] = [["old", "url"], ["new", "url"], ["control", "url"]];
 

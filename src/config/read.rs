@@ -224,12 +224,14 @@ fn check_listeners(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
     faults.into_result(())
 }
 
-/// Out of the path, copies of requests have to come in, and the switch is not ours.
+/// Out of the path, requests have to come in another way, and the switch is not ours.
 fn check_path(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
     let mut faults = ConfigErrors::default();
     let listen = addresses::at(root, &["listen"]);
-    if listen.node.is_null() && value::<Address>(root, &["mirror", "listen"]).is_none() {
-        let message = "null takes twinread out of the path, and then mirror.listen has to be set";
+    let intakes = [["mirror", "listen"], ["ext_proc", "listen"]];
+    let is_set = |path: &[&str; 2]| value::<Address>(root, path).is_some();
+    if listen.node.is_null() && !intakes.iter().any(is_set) {
+        let message = "null takes twinread out of the path, and then mirror.listen or ext_proc.listen has to be set";
         faults.push(listen.fault(message));
     }
     if listen.node.is_null() && value(root, &["serve_from"]) == Some(Stack::New) {

@@ -25,7 +25,7 @@ settings! {
     #[derive(Clone, Debug)]
     pub struct Sections {
         /// Where callers send their requests: an address and port, or unix:/path; null: not in the path, and then
-        /// mirror.listen has to be set.
+        /// mirror.listen or ext_proc.listen has to be set.
         #[setting(default: "127.0.0.1:8080")]
         pub listen: Option<Address>,
         /// Makes callers of `listen` speak TLS. Changed files take effect for new connections.
@@ -114,6 +114,9 @@ settings! {
         /// declared reads among them are read on both stacks.
         #[setting]
         pub mirror: intake::Mirror,
+        /// What Envoy's external processing shows of each request and its answer; the live path stays Envoy's.
+        #[setting]
+        pub ext_proc: intake::ExtProc,
         /// Rule files, folders of them, and builtin:NAME, in order.
         #[setting(default: "['builtin:http']", change: Change::File, form: FILES)]
         pub rules: Vec<String>,

@@ -1,38 +1,24 @@
 //! One copy of a request: counted under its route, and offered to the shadow if it is a read that is to be checked.
 
-use super::settings::{Handles, Settings};
+use super::{
+    requests::{self, Intake},
+    settings::Settings,
+};
 use crate::{
-    heads::{
-        hop::{self, Marks},
-        http2::adapt,
-    },
-    http_client::Instance,
-    ledger::{AnsweredBy, LiveFailure},
+    ledger::{AnsweredBy, Draw, LiveFailure},
     outcome::Reason,
     pipeline::{
-        CapturedRead, CompactRequest, Named, ReadMeta,
+        CapturedRead, CompactRequest, Named,
         bounded_copy::{BoundedCopy, End},
     },
-    route::{Access, Head},
-    sample::{Declared, Wish},
-    settings::Checks,
+    route::Head,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header::HOST, request};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::HOST, request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Incoming};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time;
-
-/// What all connections share.
-#[derive(Debug)]
-pub(super) struct Intake {
-    pub(super) handles: Handles,
-    /// For finding requests of our own that are mirrored back.
-    pub(super) instance: Option<Instance>,
-    /// How long the body of a copy may stall.
-    pub(super) body_stall: Duration,
-}
 
 /// A copy that has come as far as it will.
 struct Copied {
@@ -62,35 +48,11 @@ impl Intake {
         answer
     }
 
-    /// Turns the copy into the request that the stack got, without what belongs to the connection.
-    fn admit(
-        &self,
-        mut request: Request<Incoming>,
-        settings: &Settings,
-    ) -> Result<Request<Incoming>, LiveFailure> {
-        let in_loop = |instance: &Instance| instance.is_in_loop(request.headers());
-        let refused = if self.instance.as_ref().is_some_and(in_loop) {
-            Some(LiveFailure::Loop)
-        } else {
-            let is_malformed = request.version() == Version::HTTP_2 && adapt(&mut request).is_err();
-            let names_resource = request.uri().path().starts_with('/');
-            (is_malformed || !names_resource).then_some(LiveFailure::BadRequest)
-        };
-        if let Some(failure) = refused {
-            self.handles.gauges.live_failed(failure);
-            return Err(failure);
-        }
-        let headers = request.headers_mut();
-        let marks = Marks::of(headers);
-        hop::strip_request(headers, marks, settings.sampling.force_header.as_ref());
-        name_host(headers);
-        Ok(request)
-    }
-
     /// Receives the body within the budget. What it has no room for is read and dropped.
     async fn copy(&self, request: Request<Incoming>, settings: &Settings) -> Copied {
-        let (head, mut incoming) = request.into_parts();
-        let mut body = BoundedCopy::new(&self.handles.budget, settings.capture.max_body);
+        let (mut head, mut incoming) = request.into_parts();
+        name_host(&mut head.headers);
+        let mut body = self.keeping(settings).copy();
         body.expect(&incoming.size_hint());
         let end = loop {
             match time::timeout(self.body_stall, incoming.frame()).await {
@@ -121,36 +83,16 @@ impl Intake {
         named
             .route
             .count_live(head.method, answered, AnsweredBy::Twinread);
-        let is_read = match settings.reads.classify(&head) {
-            Declared::Read => true,
-            Declared::NotRead => false,
-            Declared::ByBody => known.is_some_and(|body| settings.reads.admits_body(&head, body)),
-        };
-        if is_read {
-            named.route.count_live_read();
-            if settings.checks == Checks::Running {
-                self.sample(copied, &named, settings);
-            }
-        } else if !head.method.is_safe() {
-            let keys = settings.routes.keys(&head, known, Access::Write);
-            handles.writes.note(&keys, Instant::now());
+        if let Some(draw) = self.decide(&head, known, &named, settings) {
+            self.offer(copied, &named, draw, settings);
         }
     }
 
-    /// Offers a read to the shadow if it is drawn. Old answers the callers of a mirroring proxy.
-    fn sample(&self, copied: Copied, named: &Named, settings: &Settings) {
+    /// Offers a read to the shadow. Old answers the callers of a mirroring proxy.
+    fn offer(&self, copied: Copied, named: &Named, draw: Draw, settings: &Settings) {
         let Copied { head, mut body } = copied;
-        let handles = &self.handles;
-        let sampler = &handles.sampler;
-        let draw = sampler.draw(&settings.sampling, named, &head.headers, Wish::None);
-        let Some(draw) = draw else { return };
         let mut request = CompactRequest::of_read(&head.method, &head.uri, &head.headers);
-        let mut meta = ReadMeta {
-            ticket: named.route.sample_by(draw),
-            routes: settings.routes.clone(),
-            comparing: settings.comparing.clone(),
-            held: handles.budget.share(),
-        };
+        let mut meta = self.sample(named, draw, settings);
         let refused = match body.end {
             End::Refused(reason) => Some(reason),
             End::Broken | End::Streaming => Some(Reason::ClientGone),
@@ -161,7 +103,7 @@ impl Intake {
             return meta.not_compared(reason);
         }
         request.body = body.take(&mut meta.held).kept().clone();
-        handles.queue.offer(Box::new(CapturedRead {
+        self.handles.queue.offer(Box::new(CapturedRead {
             meta,
             request,
             answer: None,
@@ -174,12 +116,7 @@ impl Intake {
 
 impl Copied {
     fn head(&self) -> Head<'_> {
-        Head {
-            method: &self.head.method,
-            path: self.head.uri.path(),
-            query: self.head.uri.query(),
-            headers: &self.head.headers,
-        }
+        requests::head(&self.head)
     }
 
     /// The body, if it is complete.

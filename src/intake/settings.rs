@@ -25,16 +25,37 @@ settings! {
     }
 }
 
+settings! {
+    /// The section `ext_proc`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ExtProc: Default {
+        /// Where Envoy's filter `ext_proc` sends what it shows, in observability mode: an address and port, or unix:/path,
+        /// without TLS.
+        #[setting]
+        pub listen: Option<Address>,
+    }
+}
+
+/// What a proxy sends to the intake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Copies of requests.
+    Mirror,
+    /// Requests and their answers, as messages of Envoy's external processing.
+    ExtProc,
+}
+
 /// Settings that are fixed from start to end.
 #[derive(Debug)]
 pub struct Config {
+    pub takes: Taken,
     pub listen: Address,
     pub limits: ListenerLimits,
-    /// For finding requests of our own that are mirrored back.
+    /// For finding requests of our own that come back.
     pub instance: Option<Instance>,
 }
 
-/// Settings that may change at any time. Each copy uses one snapshot.
+/// Settings that may change at any time. Each request uses one snapshot.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub checks: Checks,

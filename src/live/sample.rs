@@ -4,16 +4,16 @@
 
 use super::{
     body::response::ResponseBody,
-    capture::Capture,
+    capture,
     connection::Call,
     settings::{Handles, LiveSettings},
 };
 use crate::{
     ledger::{AnsweredBy, Draw, Ledger, Ticket},
-    outcome::Reason,
     pipeline::{
         CompactRequest, Named, ReadMeta, ReadRequest,
-        bounded_copy::{BoundedCopy, End, SharedCopy},
+        bounded_copy::{End, SharedCopy},
+        capture::{Capture, Keeping},
         head,
     },
     route::{Access, Keys},
@@ -175,39 +175,32 @@ impl Sampler {
     fn capture(
         &self,
         live: &LiveSettings,
-        mut ticket: Ticket,
+        ticket: Ticket,
         request: CompactRequest,
         request_body: Option<SharedCopy>,
     ) -> Option<Box<Capture>> {
-        ticket.set_drop_reason(Reason::ClientGone);
-        let mut meta = ReadMeta {
+        let meta = ReadMeta {
             ticket,
             routes: live.routes.clone(),
             comparing: live.comparing.clone(),
             held: self.handles.budget.share(),
         };
-        if !meta.held.grow(request.head.weight()) {
-            meta.not_compared(Reason::MemoryFull);
-            return None;
-        }
-        Some(Box::new(Capture {
-            meta,
-            request,
-            request_body,
-            answer_body: self.copy(live).hashing_beyond(),
-            queue: self.handles.queue.clone(),
-        }))
+        Capture::begin(meta, request, request_body, &self.keeping(live))
     }
 
     /// Copies the request's body while it streams.
     fn record(&self, call: &mut Call) -> SharedCopy {
-        let copy = SharedCopy::new(self.copy(&call.live));
+        let copy = SharedCopy::new(self.keeping(&call.live).copy());
         call.request.body_mut().record(copy.clone());
         copy
     }
 
-    fn copy(&self, live: &LiveSettings) -> BoundedCopy {
-        BoundedCopy::new(&self.handles.budget, live.capture.max_body)
+    fn keeping<'k>(&'k self, live: &'k LiveSettings) -> Keeping<'k> {
+        Keeping {
+            budget: &self.handles.budget,
+            limits: &live.capture,
+            queue: &self.handles.queue,
+        }
     }
 }
 
@@ -221,10 +214,10 @@ impl Observed {
         self.name_line(answer);
         match mem::take(&mut self.plan) {
             Plan::Pass => {}
-            Plan::Capture(capture) => capture.begin(answer),
+            Plan::Capture(capture) => capture::begin(capture, answer),
             Plan::Decide => {
                 if let Some(capture) = self.decide() {
-                    capture.begin(answer);
+                    capture::begin(capture, answer);
                 }
             }
             write @ Plan::Write(_) => self.plan = write,

@@ -1,4 +1,6 @@
-//! Mirrored copies over real sockets: what is answered, counted and offered, and what becomes of it in the whole process.
+//! What other proxies send, over real sockets: mirrored copies: what is answered, counted and offered, and what becomes of it in the whole process.
+
+mod ext_proc;
 
 use crate::support::{
     Caller, Conn, DEADLINE, Reply, Stack, answer, eventually, http2::Http2Caller, json, start_app,
@@ -18,8 +20,8 @@ use twinread::{
         budget::Budget,
         drain,
         http_client::Instance,
-        intake::{self, Config, Handles, Settings},
-        ledger::{Gauges, Ledger, LiveFailure},
+        intake::{self, Config, Handles, Settings, Taken},
+        ledger::{Bound, Gauges, Ledger, LiveFailure},
         live::{Checks, ListenerLimits},
         pipeline::{CheckInput, QueueReceiver, ReadSampler, Writes, queue},
         route::{Access, Head, Routes},
@@ -34,7 +36,7 @@ const GET: &str = "GET /users/7?x=%20 HTTP/1.1\r\nHost: shop-shadow:8080\r\nX-Ke
 const ANSWER: &str = "HTTP/1.1 204 No Content\r\n";
 
 /// The intake on its own port, with its other ends accessible to the test.
-struct Mirror {
+struct Intake {
     addr: SocketAddr,
     settings: Publisher<Settings>,
     ledger: Ledger,
@@ -46,13 +48,17 @@ struct Mirror {
     running: JoinHandle<()>,
 }
 
-impl Mirror {
+impl Intake {
     /// Samples everything.
     fn start() -> Self {
         Self::limited(64 << 20, |_| ())
     }
 
     fn limited(budget: usize, change: impl FnOnce(&mut ListenerLimits)) -> Self {
+        Self::taking(Taken::Mirror, budget, change)
+    }
+
+    fn taking(takes: Taken, budget: usize, change: impl FnOnce(&mut ListenerLimits)) -> Self {
         let gauges = Gauges::default();
         let ledger = Ledger::new(500, gauges.clone());
         let budget = Budget::new(budget);
@@ -73,6 +79,7 @@ impl Mirror {
         let mut limits = ListenerLimits::default();
         change(&mut limits);
         let config = Config {
+            takes,
             listen: ([127, 0, 0, 1], 0).into(),
             limits,
             instance: Some(Instance::new(7)),
@@ -140,7 +147,7 @@ impl Mirror {
     }
 }
 
-impl Drop for Mirror {
+impl Drop for Intake {
     fn drop(&mut self) {
         self.running.abort();
     }
@@ -161,7 +168,7 @@ fn post(path: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn a_copy_is_answered_204_and_offered_as_its_caller_sent_it() {
-    let mut mirror = Mirror::start();
+    let mut mirror = Intake::start();
     let answer = mirror.send(GET).await;
     assert!(answer.starts_with(ANSWER), "{answer}");
 
@@ -180,7 +187,7 @@ async fn a_copy_is_answered_204_and_offered_as_its_caller_sent_it() {
 
 #[tokio::test]
 async fn copies_of_http_2_are_those_of_http_1() {
-    let mut mirror = Mirror::start();
+    let mut mirror = Intake::start();
     let caller = Http2Caller::open(mirror.addr).await;
     let head = Request::get("http://shop-shadow/users/7")
         .header("cookie", "a=1")
@@ -203,7 +210,7 @@ async fn copies_of_http_2_are_those_of_http_1() {
 
 #[tokio::test]
 async fn declared_reads_alone_are_sampled_and_writes_are_recorded() {
-    let mirror = Mirror::start();
+    let mirror = Intake::start();
     let declared =
         "[{methods: [GET]}, {methods: [POST], path: /graphql, json: {$.query: '^query'}}]";
     mirror.set(|settings| settings.reads = reads(declared));
@@ -234,7 +241,7 @@ async fn declared_reads_alone_are_sampled_and_writes_are_recorded() {
 
 #[tokio::test]
 async fn while_paused_copies_are_counted_and_not_sampled() {
-    let mirror = Mirror::start();
+    let mirror = Intake::start();
     mirror.set(|settings| settings.checks = Checks::Paused);
     assert!(mirror.send(GET).await.starts_with(ANSWER));
     let routes = mirror.ledger.routes();
@@ -247,7 +254,7 @@ async fn a_body_without_room_is_read_and_counted_by_reason() {
         (64 << 20, 8, Reason::BodyTooLarge),
         (8, 1 << 20, Reason::MemoryFull),
     ] {
-        let mirror = Mirror::limited(budget, |_| ());
+        let mirror = Intake::limited(budget, |_| ());
         mirror.set(|settings| settings.capture.max_body = max_body);
         let mut caller = Conn::open(mirror.addr).await;
         for _ in 0..2 {
@@ -263,7 +270,7 @@ async fn a_body_without_room_is_read_and_counted_by_reason() {
 
 #[tokio::test]
 async fn a_copy_that_stalls_is_given_up_and_counted() {
-    let mirror = Mirror::limited(64 << 20, |limits| {
+    let mirror = Intake::limited(64 << 20, |limits| {
         limits.body_stall = Duration::from_millis(50);
     });
     mirror
@@ -276,7 +283,7 @@ async fn a_copy_that_stalls_is_given_up_and_counted() {
 
 #[tokio::test]
 async fn requests_of_our_own_and_malformed_ones_are_refused() {
-    let mirror = Mirror::start();
+    let mirror = Intake::start();
     let own = "GET / HTTP/1.1\r\nHost: a\r\nX-Twinread-Hop: 0000000000000007\r\n\r\n";
     assert!(mirror.send(own).await.starts_with("HTTP/1.1 508"));
     assert_eq!(mirror.gauges.live_failures(LiveFailure::Loop), 1);
@@ -291,7 +298,7 @@ async fn requests_of_our_own_and_malformed_ones_are_refused() {
 
 #[tokio::test]
 async fn past_the_connection_limit_others_wait() {
-    let mirror = Mirror::limited(64 << 20, |limits| {
+    let mirror = Intake::limited(64 << 20, |limits| {
         limits.connections = 1.try_into().unwrap()
     });
     let mut first = Conn::open(mirror.addr).await;
@@ -306,8 +313,51 @@ async fn past_the_connection_limit_others_wait() {
 }
 
 #[tokio::test]
+async fn a_silent_connection_ends_in_time_and_is_counted() {
+    let mirror = Intake::limited(64 << 20, |limits| {
+        limits.head_timeout = Duration::from_millis(50);
+    });
+    for silent in ["", "GET / HTTP/1.1\r\nHo", "PRI * HTTP/2.0"] {
+        let mut silent_one = Conn::open(mirror.addr).await;
+        silent_one.send(silent).await.gone().await;
+    }
+    assert_eq!(mirror.gauges.bounds_reached(Bound::HeadTimeout), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_silent_after_a_copy_ends_in_time() {
+    let mirror = Intake::limited(64 << 20, |limits| {
+        limits.idle_timeout = Duration::from_millis(50);
+    });
+    let mut idle = Conn::open(mirror.addr).await;
+    idle.send(GET).await.head().await;
+    idle.gone().await;
+    let caller = Http2Caller::open(mirror.addr).await;
+    caller.get("http://a/").await;
+    within("the end", caller.connection).await.unwrap().unwrap();
+    assert_eq!(mirror.gauges.bounds_reached(Bound::IdleTimeout), 2);
+}
+
+#[tokio::test]
+async fn no_silence_counts_while_a_copy_is_on_its_way() {
+    let mirror = Intake::limited(64 << 20, |limits| {
+        limits.idle_timeout = Duration::from_millis(1);
+        limits.head_timeout = Duration::from_millis(1_000);
+    });
+    let mut slow = Conn::open(mirror.addr).await;
+    slow.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+        .await;
+    until("the copy", || mirror.budget.held() == 4).await;
+    let mut other = Conn::open(mirror.addr).await;
+    other.send(GET).await.head().await;
+    other.gone().await;
+    let answer = slow.send("body").await.head().await.unwrap();
+    assert!(answer.starts_with(ANSWER), "{answer}");
+}
+
+#[tokio::test]
 async fn the_drain_ends_idle_connections_and_takes_no_more() {
-    let mut mirror = Mirror::start();
+    let mut mirror = Intake::start();
     let mut idle = Conn::open(mirror.addr).await;
     idle.send(GET).await.head().await;
     within("the drain", mirror.drain.take().unwrap().drain()).await;
@@ -327,9 +377,13 @@ struct Running {
 
 impl Running {
     fn start(old: &Stack, new: &Stack, of_old: &str) -> Self {
+        Self::start_with("mirror", old, new, of_old)
+    }
+
+    fn start_with(intake: &str, old: &Stack, new: &Stack, of_old: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "listen: null\nadmin: 127.0.0.1:0\nmirror: {{listen: '127.0.0.1:0'}}\n\
+            "listen: null\nadmin: 127.0.0.1:0\n{intake}: {{listen: '127.0.0.1:0'}}\n\
              old: {{url: 'http://{}', {of_old}}}\nnew: {{url: 'http://{}', max_per_second: 100000}}\n\
              sample: {{rate: 1, max_per_second: 100000}}\nrecheck: {{after: [1ms]}}\n",
             old.addr, new.addr

@@ -14,6 +14,7 @@ import downgrades
 import dynamodb
 import etcd
 import exchanges
+import ext_proc
 import faults
 import frames
 import image
@@ -40,7 +41,7 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
-        packages, mirror,
+        packages, mirror, ext_proc,
     )  # fmt: skip
 }
 

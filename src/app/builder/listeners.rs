@@ -1,4 +1,4 @@
-//! Binds the listeners that take requests: of callers, and of a proxy that mirrors theirs.
+//! Binds the listeners that take requests: of callers, and of a proxy that serves theirs.
 
 use super::AppBuilder;
 use crate::{
@@ -49,17 +49,23 @@ impl AppBuilder {
         named(bound, "listen", listen).map(Some)
     }
 
-    /// `None` if no copies of requests are taken.
-    pub(in crate::app) async fn bind_mirror(
+    /// `None` if another proxy sends nothing of this kind.
+    pub(in crate::app) async fn bind_intake(
         &self,
-        live: &Handle,
-        queue: Queue,
+        takes: intake::Taken,
+        threads: &Handle,
+        queue: &Queue,
     ) -> Result<Option<intake::Bound>, StartError> {
         let (config, publisher) = (&self.config, &self.publisher);
-        let Some(listen) = &config.settings.mirror.listen else {
+        let (setting, listen) = match takes {
+            intake::Taken::Mirror => ("mirror.listen", &config.settings.mirror.listen),
+            intake::Taken::ExtProc => ("ext_proc.listen", &config.settings.ext_proc.listen),
+        };
+        let Some(listen) = listen else {
             return Ok(None);
         };
         let settings = intake::Config {
+            takes,
             listen: listen.clone(),
             limits: self.shares.of_callers(config.settings.limits),
             instance: config.old.instance.clone(),
@@ -70,20 +76,20 @@ impl AppBuilder {
             gauges: self.gauges.clone(),
             budget: publisher.budget.clone(),
             sampler: self.sampler.clone(),
-            queue,
+            queue: queue.clone(),
             writes: publisher.writes.clone(),
         };
-        let bound = bind(live, move || intake::bind(settings, handles)).await;
-        named(bound, "mirror.listen", listen).map(Some)
+        let bound = bind(threads, move || intake::bind(settings, handles)).await;
+        named(bound, setting, listen).map(Some)
     }
 }
 
 /// Binds on the runtime whose threads poll the listener.
 async fn bind<B: Send + 'static>(
-    live: &Handle,
+    threads: &Handle,
     bind: impl FnOnce() -> io::Result<B> + Send + 'static,
 ) -> io::Result<B> {
-    let bound = live.spawn(async { bind() }).await;
+    let bound = threads.spawn(async { bind() }).await;
     bound.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
@@ -98,16 +104,27 @@ fn named<B>(bound: io::Result<B>, setting: &'static str, addr: &Address) -> Resu
 /// How many listeners take requests.
 pub(super) fn count(config: &Config) -> usize {
     let settings = &config.settings;
-    let listeners = [&settings.listen, &settings.mirror.listen];
+    let listeners = [
+        &settings.listen,
+        &settings.mirror.listen,
+        &settings.ext_proc.listen,
+    ];
     listeners.into_iter().flatten().count()
 }
 
 /// Where requests come from if callers send none.
 pub(super) fn note(config: &Config) -> Option<String> {
     let settings = &config.settings;
+    if settings.listen.is_some() {
+        return None;
+    }
     let mirror = settings.mirror.listen.as_ref();
-    let mirror = mirror.filter(|_| settings.listen.is_none())?;
+    let mirror = mirror.map(|at| format!("their requests are mirrored to {at}"));
+    let ext_proc = settings.ext_proc.listen.as_ref();
+    let ext_proc = ext_proc.map(|at| format!("Envoy shows their requests at {at}"));
+    let from: Vec<_> = mirror.into_iter().chain(ext_proc).collect();
     Some(format!(
-        "not in the path of callers: their requests are mirrored to {mirror}"
+        "not in the path of callers: {}",
+        from.join(", and ")
     ))
 }

@@ -5,9 +5,9 @@ use crate::{
     http_client::{PooledBody, WriterHandle, only_trailing},
     ledger::AnsweredBy,
     live::{
-        capture::AnswerCapture, connection::Exchange, http1::expect_continue::GateHandle,
-        problem::Problem, switch::Switch,
+        connection::Exchange, http1::expect_continue::GateHandle, problem::Problem, switch::Switch,
     },
+    pipeline::capture::AnswerCapture,
     stack::Stack,
 };
 use bytes::Bytes;

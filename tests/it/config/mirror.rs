@@ -1,4 +1,4 @@
-//! Mirrored copies: `mirror.listen`, and `listen: null`.
+//! Requests that another proxy serves: `mirror.listen`, `ext_proc.listen`, and `listen: null`.
 
 use super::{STACKS, config, faults};
 
@@ -17,9 +17,24 @@ fn a_mirror_is_read_in_the_path_and_out_of_it() {
 }
 
 #[test]
+fn external_processing_is_read_in_the_path_and_out_of_it() {
+    let text = "listen: null\next_proc: {listen: 'unix:/run/a.sock'}\n";
+    for (text, is_in) in [(text, false), (&text[13..], true)] {
+        let config = config(text);
+        assert_eq!(config.settings.listen.is_some(), is_in);
+        let listen = config.settings.ext_proc.listen;
+        assert_eq!(listen.unwrap().to_string(), "unix:/run/a.sock");
+        assert!(config.warnings.is_empty());
+    }
+}
+
+#[test]
 fn out_of_the_path_without_a_mirror_is_refused() {
-    let expected = "twinread.yaml:3:9: listen: null takes twinread out of the path, and then mirror.listen has to be set";
-    for text in ["listen: null\n", "listen: null\nmirror: {listen: null}\n"] {
+    let expected = "twinread.yaml:3:9: listen: null takes twinread out of the path, and then mirror.listen or ext_proc.listen has to be set";
+    for text in [
+        "listen: null\n",
+        "listen: null\nmirror: {listen: null}\next_proc: {listen: null}\n",
+    ] {
         assert_eq!(faults(text), expected);
     }
 }
@@ -42,6 +57,10 @@ fn listeners_do_not_take_the_address_of_another_one() {
             "admin: `127.0.0.1:9900` is taken by mirror.listen, `0.0.0.0:9900`",
         ),
         (
+            "mirror: {listen: '127.0.0.1:8081'}\next_proc: {listen: '127.0.0.1:8081'}\n",
+            "4:20: ext_proc.listen: `127.0.0.1:8081` is taken by mirror.listen, `127.0.0.1:8081`",
+        ),
+        (
             "mirror: {listen: 'unix:/run/a.sock'}\nadmin: unix:/run/a.sock\n",
             "4:8: admin: `unix:/run/a.sock` is taken by mirror.listen, `unix:/run/a.sock`",
         ),
@@ -58,13 +77,4 @@ fn a_mirror_at_the_address_of_a_stack_is_refused() {
     let faults = super::Folder::with(&format!("{text}{OUT}")).faults();
     let expected = "4:18: mirror.listen: the address of old.url: requests would come back";
     assert!(faults.ends_with(expected), "{faults}");
-}
-
-#[test]
-fn external_processing_is_refused_by_name() {
-    let faults = faults("ext_proc: {listen: '127.0.0.1:8082'}\n");
-    assert!(
-        faults.starts_with("twinread.yaml:3:1: unknown field `ext_proc`"),
-        "{faults}"
-    );
 }
