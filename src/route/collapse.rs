@@ -59,9 +59,10 @@ pub(crate) fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> Strin
             name.push('*');
             break;
         }
-        let decoded = match segment.contains('%') {
-            true => percent_decode_str(segment).decode_utf8_lossy(),
-            false => Cow::Borrowed(segment),
+        let decoded = if segment.contains('%') {
+            percent_decode_str(segment).decode_utf8_lossy()
+        } else {
+            Cow::Borrowed(segment)
         };
         match walk.hidden(&decoded) {
             None => push_collapsed(&mut name, segment),
