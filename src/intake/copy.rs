@@ -150,6 +150,7 @@ impl Intake {
             routes: settings.routes.clone(),
             comparing: settings.comparing.clone(),
             held: handles.budget.share(),
+            observer: None,
         };
         let refused = match body.end {
             End::Refused(reason) => Some(reason),

@@ -185,6 +185,7 @@ impl Sampler {
             routes: live.routes.clone(),
             comparing: live.comparing.clone(),
             held: self.handles.budget.share(),
+            observer: None,
         };
         if !meta.held.grow(request.head.weight()) {
             meta.not_compared(Reason::MemoryFull);
