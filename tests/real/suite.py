@@ -24,6 +24,7 @@ import mirror
 import openapi
 import packages
 import postgres
+import replay
 import rpc
 import scan
 import scrape
@@ -31,6 +32,7 @@ import shop
 import soak
 import stacks
 import static
+import sweep
 import websocket
 import yoga
 from harness import Checks, Tools
@@ -40,12 +42,12 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
-        packages, mirror,
+        packages, mirror, sweep, replay,
     )  # fmt: skip
 }
 
 # These have more than CI has time for.
-LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages"}
+LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages", "sweep", "replay"}
 
 
 def main():
