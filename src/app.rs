@@ -3,6 +3,7 @@
 //! Three sets of threads: the live runtime, which nothing else may slow; the shadow runtime, at lower priority; and one
 //! control thread (admin API, exporters, reloads), which starts and ends the other two.
 
+mod background;
 mod builder;
 mod clock;
 mod control;
@@ -10,6 +11,8 @@ mod open_files;
 mod recovered;
 mod reflection;
 mod settings_publisher;
+
+pub(crate) use background::{Background, Overrides};
 
 use crate::{
     config::{Loaded, Origin},

@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit codes out.
 
+mod background;
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod compare;
@@ -11,12 +12,15 @@ pub(crate) mod man;
 pub(crate) mod mismatches;
 mod print;
 pub(crate) mod recheck;
+pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod sweep;
 mod table;
 mod verdict;
 
@@ -73,6 +77,9 @@ enum Command {
     Completions(completions::Args),
     Man(man::Args),
     Recheck(recheck::Args),
+    Replay(replay::Args),
+    Sweep(sweep::Args),
+    Record(record::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -97,6 +104,9 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args, Cli::command()),
         Command::Recheck(args) => recheck::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Sweep(args) => sweep::run(args),
+        Command::Record(args) => record::run(args),
     }
 }
 

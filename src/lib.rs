@@ -30,6 +30,7 @@ mod settings;
 mod transport;
 
 // 2: the runtime
+mod background;
 mod export;
 mod intake;
 mod live;

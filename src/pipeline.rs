@@ -10,11 +10,13 @@ mod id_pairs;
 mod masked;
 mod named;
 pub(crate) mod queue;
+mod rebuild;
 pub(crate) mod report;
 pub(crate) mod report_bus;
 mod sampler;
 mod write_tracker;
 
+pub(crate) use captured_read::FinishedRead;
 pub use captured_read::{
     CapturedAnswer, CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer,
 };
@@ -24,6 +26,7 @@ pub(crate) use id_pairs::Fresh;
 pub use id_pairs::Pairs;
 pub(crate) use named::{Named, head};
 pub use queue::{Queue, QueueReceiver};
+pub(crate) use rebuild::NOT_REPLAYED;
 pub(crate) use report::ReportedAnswer;
 pub use report::{
     Rechecked, Report, ReportedDifference, ReportedRequest, RuleEvidence, SentRequest, Trace,

@@ -196,6 +196,28 @@ impl Routes {
         }
     }
 
+    /// The methods and the path template of the entry with this name, if requests can be made of them.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn request_template(
+        &self,
+        name: &str,
+    ) -> Option<Result<(&[Method], String), &'static str>> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.fixed_name() == Some(name))?;
+        let selector = &entry.selector;
+        let template = selector.template().map(ToString::to_string);
+        Some(match template {
+            None => Err("its path is no template such as /users/{id}"),
+            Some(_) if !selector.headers.is_empty() || !selector.json.is_empty() => {
+                Err("it depends on a header or a body, which keys do not give")
+            }
+            Some(template) if template.ends_with("/*") => Err("the rest of its path has no name"),
+            Some(template) => Ok((&selector.methods, template)),
+        })
+    }
+
     /// The names of the routes that a verdict requires.
     pub fn required(&self) -> impl Iterator<Item = &str> {
         self.entries

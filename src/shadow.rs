@@ -21,7 +21,7 @@ mod replay;
 mod worker;
 
 pub use breaker::Limits;
-pub(crate) use on_demand::{Reread, RereadRequest, Rereader};
+pub(crate) use on_demand::{Reread, RereadError, RereadRequest, Rereader};
 pub(crate) use priority::yield_to_others;
 pub(crate) use reflection::Reflector;
 pub use worker::{Compare, Handles, Parts, Worker};

@@ -5,7 +5,6 @@ mod document;
 mod figures;
 mod journal;
 mod mismatches;
-mod rebuild;
 mod settings;
 
 pub use database::Database;

@@ -6,6 +6,9 @@ pub mod admin {
         pub use crate::admin::documents::Verdict;
     }
     pub mod service {
+        pub mod evidence {
+            pub use crate::admin::service::evidence::GivenEvidence;
+        }
         pub mod history {
             pub use crate::admin::service::history::{of_settings, record};
         }

@@ -168,6 +168,7 @@ fn answer(number: u64, digits: u64) -> ReportedAnswer {
             lines.join(",")
         )),
         trailers: Vec::new(),
+        masked: Vec::new(),
     }
 }
 

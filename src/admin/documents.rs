@@ -1,5 +1,6 @@
 //! The documents of the API: the calls write them, and the command line reads them.
 
+mod evidence;
 mod figures;
 mod health;
 mod names;
@@ -10,6 +11,10 @@ pub(super) mod verdict;
 pub(crate) use crate::{
     settings::{SettingChange, Settings},
     store::{Class, Classes, Mismatch, Page as MismatchPage},
+};
+pub(crate) use evidence::{
+    Evidence, EvidenceList, EvidenceSource, EvidenceState, EvidenceSummary, Given, ReplaySummary,
+    SweepSummary,
 };
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
 pub(crate) use health::{ProcessHealth, Ready, Role, StackHealth};

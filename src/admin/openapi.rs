@@ -70,7 +70,12 @@ pub(super) fn describe(mut document: openapi::OpenApi, token: Option<&str>) -> D
             body.required = Some(Required::True);
         }
         let is_guarded = path.starts_with("/v1/");
-        let calls = [&mut item.get, &mut item.post, &mut item.patch];
+        let calls = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+        ];
         for operation in calls.into_iter().flatten() {
             add(operation, Fails::<408>::responses());
             if is_guarded {

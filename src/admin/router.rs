@@ -4,12 +4,12 @@ use super::{
     AdminState, Config,
     advice::{self, Turn},
     calls::{Calls, under_way},
-    epochs, evidence, examples,
+    epochs, evidence, examples, given,
     guard::{Credentials, guard},
     openapi::{self, Frame},
     probes,
     problem::Problem,
-    recheck, settings,
+    recheck, record, settings,
 };
 use crate::value::json::{self, KEY_TWICE};
 use axum::{
@@ -65,6 +65,9 @@ fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(evidence::verdict))
         .routes(routes!(evidence::history))
         .routes(routes!(evidence::routes))
+        .routes(routes!(given::list))
+        .routes(routes!(given::put))
+        .routes(routes!(record::record))
         .routes(routes!(examples::classes))
         .routes(routes!(examples::class))
         .routes(routes!(recheck::recheck))

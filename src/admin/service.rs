@@ -1,5 +1,6 @@
 //! What the calls do, apart from HTTP.
 
+pub(crate) mod evidence;
 mod historian;
 pub(crate) mod history;
 pub(crate) mod readiness;

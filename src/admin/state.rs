@@ -8,6 +8,7 @@ use crate::{
     config::Running,
     export::Metrics,
     ledger::{Gauges, Ledger},
+    pipeline::Reports,
     store::{Database, Store},
 };
 use http::{HeaderName, StatusCode};
@@ -26,6 +27,7 @@ pub struct AdminState {
     pub rechecks: Arc<Rechecks>,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    pub reports: Reports,
 }
 
 const STORED: HeaderName = HeaderName::from_static("twinread-stored");

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     admin::{
-        self, AdminState,
+        self, AdminState, documents,
         service::{
+            evidence::GivenEvidence,
             history,
             readiness::Readiness,
             recheck::{self, Rechecks},
@@ -81,7 +82,8 @@ impl AppBuilder {
         let control = control.map(|target| Arc::new(Health::new("control", target)));
         let resource = config.settings.telemetry.resource(instance.id(), env);
         let metrics = Metrics::new(resource.clone(), max_routes);
-        let verdict = verdict_source(counted, gauges, &publisher);
+        let evidence = GivenEvidence::open(&restored.database);
+        let verdict = verdict_source(counted, gauges, &publisher, evidence);
         metrics.observe(&Sources {
             ledger: counted.ledger.clone(),
             gauges: gauges.clone(),
@@ -120,16 +122,27 @@ impl AppBuilder {
         Store::new(database, config, self.gauges.clone())
     }
 
-    /// Everything that receives reports: the log, the store, and a collector if configured.
+    pub(super) fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
+    pub(super) fn verdict(&self) -> documents::Verdict {
+        self.verdict.verdict()
+    }
+
+    /// Everything that receives reports: the log if there is to be one, the store, and a collector if configured.
     pub(super) fn listen_to_reports(
         &self,
         store: &Store,
+        logs: Option<Signal>,
         listeners: &mut JoinSet<()>,
         env: export::otlp::Env<'_>,
     ) -> Result<Reports, StartError> {
         let mut reports = Reports::new(self.gauges.clone());
-        let lines = log::Mismatches::new(reports.listen(Signal::Logs, BEHIND));
-        listeners.spawn(lines.run());
+        if let Some(signal) = logs {
+            let lines = log::Mismatches::new(reports.listen(signal, BEHIND));
+            listeners.spawn(lines.run());
+        }
         let kept = reports.listen(Signal::Store, BEHIND);
         listeners.spawn(store.clone().run(kept));
         let telemetry = &self.config.settings.telemetry;
@@ -289,8 +302,10 @@ impl AppBuilder {
         running: Arc<Running>,
         store: Store,
         rechecks: Rechecks,
+        reports: Reports,
     ) -> AdminState {
         AdminState {
+            reports,
             ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
             running,
@@ -334,8 +349,10 @@ fn verdict_source(
     counted: &Counted,
     gauges: &Gauges,
     publisher: &SettingsPublisher,
+    evidence: GivenEvidence,
 ) -> VerdictSource {
     VerdictSource {
+        evidence,
         ledger: counted.ledger.clone(),
         gauges: gauges.clone(),
         config: publisher.config.reader(),

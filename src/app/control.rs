@@ -5,6 +5,7 @@ use crate::{
     config::{Loaded, Origin},
     drain,
     intake::{self, Taken},
+    ledger::Signal,
     live,
     pipeline::Queue,
     shadow,
@@ -105,7 +106,7 @@ fn threads(has_ext_proc: bool) -> io::Result<(Runtime, Workers)> {
 }
 
 /// A runtime that calls `begin` on each of its threads.
-fn runtime(name: &str, threads: usize, begin: fn()) -> io::Result<Runtime> {
+pub(super) fn runtime(name: &str, threads: usize, begin: fn()) -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name(name)
@@ -137,16 +138,16 @@ async fn start(
     let listen = bound.as_ref().map(|bound| bound.address().clone());
 
     let store = shared.store();
-    let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
+    let reports = shared.listen_to_reports(&store, Some(Signal::Logs), &mut listeners, &env)?;
 
-    let worker = shared.worker(feed, reports);
+    let worker = shared.worker(feed, reports.clone());
     let rechecks = shared.rechecks(store.clone(), worker.rereader(), shadow);
 
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
     let running = shared.running(origin, restored);
     let reflecting = shared.reflecting(worker.reflector(), running.clone());
-    let state = shared.admin_state(running, store, rechecks);
+    let state = shared.admin_state(running, store, rechecks, reports);
     let admin = shared.serve_admin(state, sockets.admin, &mut servers, &control_watch)?;
     shared.push_metrics(&mut servers, &control_watch, &env)?;
 

@@ -3,6 +3,7 @@
 //! It blocks, because a command has nothing else to do while it waits.
 
 mod address;
+mod stream;
 
 pub use address::Address;
 
@@ -92,6 +93,8 @@ pub enum Error {
         theirs: String,
         cause: serde_json::Error,
     },
+    #[error("what came cannot be written")]
+    Written(#[source] io::Error),
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
 }
@@ -207,6 +210,21 @@ impl Client {
         self.read(self.send(request, text)?)
     }
 
+    /// Puts a document, and returns what is kept of it.
+    ///
+    /// # Errors
+    /// No answer, or an error.
+    pub fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, Error> {
+        let request = Request::put(self.url(path));
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let text = serde_json::to_string(document).expect("a document must be JSON");
+        self.read(self.send(request, text)?)
+    }
+
     /// Sleeps between two polls.
     pub fn wait(&self, pause: Duration) {
         self.runtime.block_on(async { time::sleep(pause).await });
@@ -217,12 +235,7 @@ impl Client {
     }
 
     fn send(&self, request: request::Builder, body: String) -> Result<Reply, Error> {
-        let request = request.body(Full::from(body));
-        let mut request = request.map_err(|_| Error::NotAUrl(self.base.clone()))?;
-        if let Some(authorization) = self.authorization.clone() {
-            let headers = request.headers_mut();
-            headers.insert(header::AUTHORIZATION, authorization);
-        }
+        let request = self.authorized(request, body)?;
         let url = request.uri().to_string();
         let url = url.replacen(&self.base, &self.shown, 1);
         let exchange = self.exchange(request, &url);
@@ -231,6 +244,20 @@ impl Client {
             .block_on(async { time::timeout(self.within, exchange).await });
         let within = self.within;
         timed.unwrap_or_else(|_| Err(Error::TimedOut { url, within }))
+    }
+
+    fn authorized(
+        &self,
+        request: request::Builder,
+        body: String,
+    ) -> Result<Request<Full<Bytes>>, Error> {
+        let request = request.body(Full::from(body));
+        let mut request = request.map_err(|_| Error::NotAUrl(self.base.clone()))?;
+        if let Some(authorization) = self.authorization.clone() {
+            let headers = request.headers_mut();
+            headers.insert(header::AUTHORIZATION, authorization);
+        }
+        Ok(request)
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>, url: &str) -> Result<Reply, Error> {

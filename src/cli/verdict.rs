@@ -4,7 +4,7 @@ mod outside;
 
 use super::print::{Printable, folded, to_the_second};
 use crate::{
-    admin::documents::{Finding, Verdict},
+    admin::documents::{EvidenceState, Finding, Verdict},
     verdict::{Code, Counted, Decision, Span},
 };
 use anstyle::{AnsiColor, Style};
@@ -87,6 +87,13 @@ impl fmt::Display for Summary<'_> {
             let others = format!("  and {}", counts(others).join(", "));
             write!(f, "\n{}", folded(&others, self.width, HANG))?;
         }
+        for evidence in &self.verdict.evidence {
+            write!(
+                f,
+                "\n{}",
+                folded(&evidence_line(evidence), self.width, HANG)
+            )?;
+        }
         let outside = Outside(self.verdict);
         let mut lines = outside.advice();
         if self.most < REASONS {
@@ -117,6 +124,22 @@ fn line(reason: &Finding) -> String {
         text += &format!(" (about {} at the present pace)", Span(seconds));
     }
     text
+}
+
+/// What another process found; it is no reason.
+fn evidence_line(evidence: &EvidenceState) -> String {
+    let of_now = if evidence.current {
+        ""
+    } else {
+        ", of other rules or another build"
+    };
+    format!(
+        "  {:<14} {}: {} ({:.0}{of_now})",
+        evidence.source.to_string(),
+        evidence.verdict,
+        Printable(&evidence.detail),
+        evidence.at
+    )
 }
 
 /// How many reasons there are of each code; they are sorted by it.

@@ -52,6 +52,17 @@ impl Comparable {
         }
     }
 
+    /// A hash of what answers are compared by, wherever the stacks are.
+    pub(crate) fn rules_hash(&self) -> String {
+        let parts = [
+            Some(self.rules.as_str()),
+            Some(&self.compare),
+            self.descriptors.as_deref(),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        hashed(&parts.join("\n"))
+    }
+
     /// Why checks under `self` are not comparable with those under `before`, if so: the first that holds of rules,
     /// comparison settings, stacks, version header.
     pub(crate) fn cause(&self, before: &Self) -> Option<Cause> {

@@ -238,6 +238,14 @@ impl Inputs {
 // === impl Loaded ===
 
 impl Loaded {
+    /// The same with another configuration in force.
+    pub(crate) fn overridden(self, config: Config) -> Self {
+        Self {
+            config: Arc::new(config),
+            ..self
+        }
+    }
+
     /// What a message about the value of a top-level field begins with: `twinread.yaml:3:9: listen: `.
     pub fn place(&self, field: &str) -> String {
         let tree = self.layers.tree();

@@ -92,6 +92,7 @@ impl Intake {
             routes: settings.routes.clone(),
             comparing: settings.comparing.clone(),
             held: self.handles.budget.share(),
+            observer: None,
         }
     }
 

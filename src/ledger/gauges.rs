@@ -20,6 +20,8 @@ pub struct GaugeValues {
     pub panics: Gauge,
     /// 1 while the circuit breaker is open.
     pub breaker_open: Gauge,
+    /// The same for reading the primary where no caller did.
+    pub primary_open: Gauge,
     /// 1 while the circuit breaker of the control instance is open.
     pub control_open: Gauge,
     pub settings_revision: Gauge,
@@ -57,6 +59,8 @@ pub enum Signal {
     Store,
     /// Log lines about mismatches.
     Logs,
+    /// A recording of reads.
+    Record,
 }
 
 /// Why a live request got no whole answer of the primary: `twinread_live_failures_total{cause}`.

@@ -184,6 +184,7 @@ impl Sampler {
             routes: live.routes.clone(),
             comparing: live.comparing.clone(),
             held: self.handles.budget.share(),
+            observer: None,
         };
         Capture::begin(meta, request, request_body, &self.keeping(live))
     }

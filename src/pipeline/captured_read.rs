@@ -1,6 +1,6 @@
 //! One sampled read, from its capture on the live side to the end of its check.
 
-use super::{CompactAnswer, CompactRequest};
+use super::{CompactAnswer, CompactRequest, Report};
 use crate::{
     budget::Held,
     compare::{Answer, CompareConfig},
@@ -10,11 +10,12 @@ use crate::{
     value::grpc::{Call, MessageType},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 /// What a sampled read keeps from its selection to its outcome, apart from its messages.
 #[derive(Debug)]
@@ -25,6 +26,22 @@ pub struct ReadMeta {
     pub comparing: Arc<CompareConfig>,
     /// The bytes of the budget that request and answer use.
     pub held: Held,
+    /// Whoever waits for the end of this check; nobody waits for that of a live read. Dropped if the check is lost.
+    pub observer: Option<oneshot::Sender<FinishedRead>>,
+}
+
+/// How one check ended, for whoever waits for it.
+#[derive(Debug)]
+pub struct FinishedRead {
+    pub outcome: Outcome,
+    /// Of the first answers; the old stack's first.
+    pub statuses: [Option<StatusCode>; 2],
+    /// How long the old stack took for the first answer.
+    pub old_took: Option<Duration>,
+    /// Whether a request left for one of the stacks.
+    pub was_sent: bool,
+    /// What was found. A match has no report.
+    pub report: Option<Arc<Report>>,
 }
 
 /// A sampled read, as it waits in the queue.
@@ -79,7 +96,31 @@ pub struct TimedAnswer {
 impl ReadMeta {
     /// Ends the check without a comparison.
     pub fn not_compared(self, reason: Reason) {
-        self.ticket.finish(Outcome::NotCompared(reason));
+        self.finish(FinishedRead::unsent(Outcome::NotCompared(reason)));
+    }
+
+    /// Counts the outcome, and hands it to whoever waits for it.
+    pub fn finish(self, finished: FinishedRead) {
+        self.ticket.finish(finished.outcome);
+        if let Some(observer) = self.observer {
+            // Whoever waited may have gone.
+            let _ = observer.send(finished);
+        }
+    }
+}
+
+// === impl FinishedRead ===
+
+impl FinishedRead {
+    /// A check for which nothing was sent.
+    pub fn unsent(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            statuses: [None; 2],
+            old_took: None,
+            was_sent: false,
+            report: None,
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     CheckInput, ReadRequest, Rechecked, Report, ReportedAnswer, ReportedDifference,
-    ReportedRequest, RuleEvidence, SentRequest, TimedAnswer, masked::masked,
+    ReportedRequest, RuleEvidence, SentRequest, TimedAnswer,
+    masked::{masked, masked_of_answer},
 };
 use crate::{
     advise::suggest::{Answers, Hints},
@@ -120,6 +121,10 @@ impl Span {
         self.lock().push(sent);
     }
 
+    pub fn has_sent(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     fn take_sent(&self) -> Vec<SentRequest> {
         std::mem::take(&mut *self.lock())
     }
@@ -169,7 +174,7 @@ impl ReportedAnswer {
     fn of(timed: &TimedAnswer, call: Option<&Call>, redactor: &Redactor) -> Self {
         let answer = &timed.answer;
         let message_type = call.map(|call| &call.answer);
-        Self {
+        let mut reported = Self {
             status: answer.status.as_u16(),
             duration_ms: timed.took.as_micros() as f64 / 1e3,
             headers: redactor.headers(&answer.headers),
@@ -182,7 +187,10 @@ impl ReportedAnswer {
                 BodyCopy::Cut => None,
             },
             trailers: redactor.headers(&answer.trailers),
-        }
+            masked: Vec::new(),
+        };
+        reported.masked = masked_of_answer(answer, &reported);
+        reported
     }
 }
 

@@ -1,11 +1,18 @@
-//! Lists the parts of a request that redaction changed.
+//! Lists the parts of a request or an answer that redaction changed.
 //!
 //! A redacted value can look like an ordinary value, so only a comparison with the original request can detect the
 //! change.
 
-use super::{ReadRequest, ReportedRequest};
-use http::header::CONTENT_ENCODING;
+use super::{ReadRequest, ReportedAnswer, ReportedRequest};
+use crate::{
+    compare::{Answer, BodyCopy},
+    value::coding,
+};
+use http::{HeaderMap, header::CONTENT_ENCODING};
 use serde_json::Value;
+
+/// A body that is longer once decoded counts as changed.
+const MAX_DECODED: usize = 16 << 20;
 
 /// Returns `path`, `query`, `body`, `header.NAME`; `headers` if redaction removed some of them.
 pub(super) fn masked(request: &ReadRequest, reported: &ReportedRequest) -> Vec<String> {
@@ -18,30 +25,67 @@ pub(super) fn masked(request: &ReadRequest, reported: &ReportedRequest) -> Vec<S
     unless(reported.path == request.uri.path(), "path");
     unless(reported.query.as_deref() == request.uri.query(), "query");
     unless(is_same_body(request, reported.body.as_deref()), "body");
-    unless(reported.headers.len() == request.headers.len(), "headers");
-    for ((name, value), (_, redacted)) in request.headers.iter().zip(&reported.headers) {
-        unless(
-            value.as_bytes() == redacted.as_bytes(),
-            &format!("header.{name}"),
-        );
-    }
+    unless_same_headers(&request.headers, &reported.headers, &mut unless);
     masked.dedup();
     masked
+}
+
+/// Returns `body`, `trailers`, `header.NAME`; `headers` if redaction removed some of them. The reported body is decoded.
+pub(super) fn masked_of_answer(answer: &Answer, reported: &ReportedAnswer) -> Vec<String> {
+    let mut masked = Vec::new();
+    let mut unless = |is_same: bool, part: &str| {
+        if !is_same {
+            masked.push(part.to_owned());
+        }
+    };
+    let redacted = reported.body.as_deref().unwrap_or_default();
+    let is_same_body = match &answer.body {
+        BodyCopy::Whole(body) => coding::decode(&answer.headers, body, MAX_DECODED)
+            .is_ok_and(|body| is_same_text(&body, redacted.as_bytes())),
+        BodyCopy::Hashed(_) | BodyCopy::Cut => false,
+    };
+    unless(is_same_body, "body");
+    let trailers = answer.trailers.iter().zip(&reported.trailers);
+    let mut trailers = trailers.map(|((_, value), (_, redacted))| (value, redacted));
+    unless(
+        answer.trailers.len() == reported.trailers.len()
+            && trailers.all(|(value, redacted)| value.as_bytes() == redacted.as_bytes()),
+        "trailers",
+    );
+    unless_same_headers(&answer.headers, &reported.headers, &mut unless);
+    masked.dedup();
+    masked
+}
+
+fn unless_same_headers(
+    headers: &HeaderMap,
+    reported: &[(String, String)],
+    unless: &mut impl FnMut(bool, &str),
+) {
+    unless(reported.len() == headers.len(), "headers");
+    for ((name, value), (_, redacted)) in headers.iter().zip(reported) {
+        let is_same = value.as_bytes() == redacted.as_bytes();
+        unless(is_same, &format!("header.{name}"));
+    }
 }
 
 /// JSON may differ in white space: it is still the same document.
 fn is_same_body(request: &ReadRequest, redacted: Option<&str>) -> bool {
     let redacted = redacted.unwrap_or_default().as_bytes();
-    let json = |text| serde_json::from_slice::<Value>(text).ok();
     redacted == request.body
         || (!request.headers.contains_key(CONTENT_ENCODING)
-            && json(redacted).is_some_and(|redacted| json(&request.body) == Some(redacted)))
+            && is_same_text(&request.body, redacted))
+}
+
+fn is_same_text(text: &[u8], redacted: &[u8]) -> bool {
+    let json = |text| serde_json::from_slice::<Value>(text).ok();
+    redacted == text || json(redacted).is_some_and(|redacted| json(text) == Some(redacted))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, HeaderValue, Method, Uri, header};
+    use http::{HeaderValue, Method, Uri, header};
 
     fn parts(reported: &ReportedRequest, encoding: Option<&'static str>) -> Vec<String> {
         let mut headers = HeaderMap::new();

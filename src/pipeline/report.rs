@@ -124,6 +124,9 @@ pub struct ReportedAnswer {
     #[schema(required)]
     pub body: Option<String>,
     pub trailers: Vec<(String, String)>,
+    /// The parts that redaction changed: `body`, `header.NAME`, `headers`, `trailers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<String>,
 }
 
 /// A difference after redaction.

@@ -5,13 +5,18 @@ use crate::{
     budget::{Budget, Held},
     ledger::{Gauges, Signal},
 };
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::mpsc;
 
 /// Sends reports to every listener without waiting. A report that a listener cannot take is dropped and counted.
 #[derive(Clone, Debug)]
 pub struct Reports {
     listeners: Vec<Listener>,
+    /// Receives every check while it listens.
+    recorder: Arc<Mutex<Option<Listener>>>,
     gauges: Gauges,
 }
 
@@ -39,24 +44,54 @@ impl Reports {
     pub fn new(gauges: Gauges) -> Self {
         Self {
             listeners: Vec::new(),
+            recorder: Arc::default(),
             gauges,
         }
     }
 
+    /// Listens to every check from now on, those in order included; `None` if somebody else does.
+    pub fn record(&self, max_length: usize) -> Option<mpsc::Receiver<Sent>> {
+        let mut recorder = self.recorder();
+        if recorder.is_some() {
+            return None;
+        }
+        let (listener, rx) = Listener::new(Signal::Record, max_length);
+        *recorder = Some(listener);
+        Some(rx)
+    }
+
+    /// Whether checks in order are reported, too.
+    pub fn is_recorded(&self) -> bool {
+        self.recorder().is_some()
+    }
+
+    /// The recorder, if it still listens.
+    fn recorder(&self) -> MutexGuard<'_, Option<Listener>> {
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if recorder
+            .as_ref()
+            .is_some_and(|recorder| recorder.tx.is_closed())
+        {
+            *recorder = None;
+        }
+        recorder
+    }
+
     /// Adds a listener that may fall behind by `max_length` reports, or by 16 MiB of them.
     pub fn listen(&mut self, signal: Signal, max_length: usize) -> mpsc::Receiver<Sent> {
-        let (tx, rx) = mpsc::channel(max_length);
-        self.listeners.push(Listener {
-            signal,
-            tx,
-            waiting: Budget::new(MAX_WAITING),
-        });
+        let (listener, rx) = Listener::new(signal, max_length);
+        self.listeners.push(listener);
         rx
     }
 
-    pub fn send(&self, report: Report) {
+    pub fn send(&self, report: impl Into<Arc<Report>>) {
+        let report = report.into();
         let size = report.size();
-        let report = Arc::new(report);
+        if let Some(recorder) = self.recorder().as_ref()
+            && !recorder.takes(&report, size)
+        {
+            self.gauges.export_dropped(Signal::Record, 1);
+        }
         for listener in &self.listeners {
             let is_for_store = listener.signal == Signal::Store;
             if is_for_store {
@@ -76,6 +111,16 @@ impl Reports {
 // === impl Listener ===
 
 impl Listener {
+    fn new(signal: Signal, max_length: usize) -> (Self, mpsc::Receiver<Sent>) {
+        let (tx, rx) = mpsc::channel(max_length);
+        let listener = Self {
+            signal,
+            tx,
+            waiting: Budget::new(MAX_WAITING),
+        };
+        (listener, rx)
+    }
+
     fn takes(&self, report: &Arc<Report>, size: usize) -> bool {
         let mut held = self.waiting.share();
         if !held.grow(size) {

@@ -118,6 +118,15 @@ impl Reads {
         declared
     }
 
+    /// Whether a whole request is a read.
+    pub(crate) fn admits(&self, head: &Head<'_>, body: &[u8]) -> bool {
+        match self.classify(head) {
+            Declared::Read => true,
+            Declared::NotRead => false,
+            Declared::ByBody => self.admits_body(head, body),
+        }
+    }
+
     /// Whether a request classified as [`Declared::ByBody`] is a read, by its whole body.
     pub fn admits_body(&self, head: &Head<'_>, body: &[u8]) -> bool {
         let json = JsonBody::new(body);

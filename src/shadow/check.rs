@@ -4,7 +4,7 @@ use super::{
     Settings,
     bounds::Slot,
     conditions,
-    context::{CheckContext, ComparisonOutput, IdMemory, Subject, start_span},
+    context::{self, CheckContext, ComparisonOutput, IdMemory, Subject, start_span},
     dual_read::{DualReader, ReadError, StackAccess},
     guarded_client::{Instance, Permit},
     recheck,
@@ -97,8 +97,7 @@ pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, e
     }
     finding.rechecked.is_conditional = check.conditional.is_some();
     check.context.count_differences(&check, &finding);
-    check.context.report(&check, &finding);
-    check.sample.meta.ticket.finish(finding.outcome);
+    context::finish(check, &finding);
 }
 
 /// Finishes a sample whose read is not sent.
@@ -110,8 +109,7 @@ pub(super) fn refuse(
 ) {
     let check = Check::open(context.clone(), sample, settings);
     let finding = Finding::from(Outcome::NotCompared(reason));
-    context.report(&check, &finding);
-    check.sample.meta.ticket.finish(finding.outcome);
+    context::finish(check, &finding);
 }
 
 // === impl Check ===

@@ -11,7 +11,8 @@ use crate::{
     compare::{Answer, Bijections, CompareConfig, Compared, Comparison, Context, IdPairs},
     ledger::{Bound, RuleCount, today},
     outcome::{Outcome, Reason},
-    pipeline::{FinishedCheck, ReadRequest, Span, TimedAnswer, Traced},
+    pipeline::{FinishedCheck, FinishedRead, ReadRequest, Report, Span, TimedAnswer, Traced},
+    stack::Stack,
     trace_context::TraceContext,
     value::grpc::MessageType,
 };
@@ -184,10 +185,11 @@ impl CheckContext {
     }
 
     /// Sends a redacted report to the listeners, of every deviation and of every traced check.
-    pub(super) fn report(&self, check: &Check, finding: &Finding) {
+    fn report(&self, check: &Check, finding: &Finding) -> Option<Arc<Report>> {
         let outcome = finding.outcome;
-        if !Traced::Mismatch.admits(outcome) && !check.settings.traced.admits(outcome) {
-            return;
+        let is_reported = Traced::Mismatch.admits(outcome) || check.settings.traced.admits(outcome);
+        if !is_reported && !self.handles.reports.is_recorded() {
+            return None;
         }
         let compared = &finding.compared;
         let finished = FinishedCheck {
@@ -210,11 +212,35 @@ impl CheckContext {
                 reported
                     .filter(|difference| !difference.basis.hints.are_tried())
                     .for_each(|_| self.handles.gauges.bound_reached(Bound::Suggestions));
-                self.handles.reports.send(report);
+                let report = Arc::new(report);
+                self.handles.reports.send(report.clone());
+                Some(report)
             }
-            Err(_) => tracing::error!("a report is lost because building it panicked"),
+            Err(_) => {
+                tracing::error!("a report is lost because building it panicked");
+                None
+            }
         }
     }
+}
+
+/// Reports and counts a check, and hands its end to whoever waits for it.
+pub(super) fn finish(check: Check, finding: &Finding) {
+    // The report takes what was sent.
+    let was_sent = check.span.has_sent();
+    let report = check.context.report(&check, finding);
+    let meta = check.sample.meta;
+    let mut answers = [check.sample.primary.as_ref(), check.shadow.as_ref()];
+    if meta.ticket.primary() == Stack::New {
+        answers.reverse();
+    }
+    meta.finish(FinishedRead {
+        outcome: finding.outcome,
+        statuses: answers.map(|timed| Some(timed?.answer.status)),
+        old_took: answers[0].map(|timed| timed.took),
+        was_sent,
+        report,
+    });
 }
 
 /// Starts the span of a check, in a trace of its own or within the live one.

@@ -55,9 +55,9 @@ pub(super) struct GuardedClient {
 /// The gauge that shows whether the breaker is open, in addition to the log.
 #[derive(Clone, Debug)]
 pub(super) enum BreakerGauge {
-    AsShadow(Gauges),
-    AsControl(Gauges),
-    Not,
+    Shadow(Gauges),
+    Control(Gauges),
+    Primary(Gauges),
 }
 
 /// A permit to send one request to the stack. Dropped unused, it counts as abandoned.
@@ -84,11 +84,11 @@ impl GuardedClients {
                 Arc::new(GuardedClient::new(client.clone(), stack, gauge.clone()))
             })
         };
-        let gauge = BreakerGauge::AsControl(gauges.clone());
+        let gauge = BreakerGauge::Control(gauges.clone());
         let control = control.map(|client| GuardedClient::new(client, Stack::Old, gauge));
         Self {
-            shadow: by_stack(BreakerGauge::AsShadow(gauges.clone())),
-            primary: by_stack(BreakerGauge::Not),
+            shadow: by_stack(BreakerGauge::Shadow(gauges.clone())),
+            primary: by_stack(BreakerGauge::Primary(gauges.clone())),
             control: control.map(Arc::new),
             rechecks: Bucket::default(),
         }
@@ -227,9 +227,9 @@ impl GuardedClient {
 impl BreakerGauge {
     fn set_open(&self, is_open: bool) {
         match self {
-            Self::AsShadow(gauges) => gauges.breaker_open.set(is_open),
-            Self::AsControl(gauges) => gauges.control_open.set(is_open),
-            Self::Not => {}
+            Self::Shadow(gauges) => gauges.breaker_open.set(is_open),
+            Self::Control(gauges) => gauges.control_open.set(is_open),
+            Self::Primary(gauges) => gauges.primary_open.set(is_open),
         }
     }
 }

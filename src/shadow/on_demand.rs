@@ -2,9 +2,9 @@
 
 use super::{
     context::{CheckContext, IdMemory, Subject, start_span},
-    dual_read::{DualReader, ReadError, StackAccess},
+    dual_read::{DualReader, PATIENCE, ReadError, StackAccess},
     guarded_client::Instance,
-    replay::Failure,
+    replay::{Failure, Purpose, Room},
 };
 use crate::{
     budget::Held,
@@ -105,6 +105,40 @@ impl Rereader {
             compared,
             statuses: [old.status, new.status],
         })
+    }
+
+    /// Reads one stack once, while old is primary. Call it on the shadow's threads.
+    ///
+    /// # Errors
+    /// [`RereadError`].
+    pub(crate) async fn read(
+        &self,
+        stack: Stack,
+        request: ReadRequest,
+        held: &mut Held,
+    ) -> Result<Answer, RereadError> {
+        let context = self.0.upgrade().ok_or(RereadError::Ending)?;
+        let settings = context.handles.settings.get();
+        let span = start_span(&request, &settings);
+        let reader = DualReader {
+            context: &context,
+            settings: &settings,
+            request: &request,
+            span: &span,
+        };
+        let client = context.clients.again(Stack::Old, Instance::Own)[stack as usize];
+        let permit = client.admit_within(PATIENCE, &settings).await;
+        let permit = permit.map_err(RereadError::Refused)?;
+        let _slot = reader.slot().await;
+        let room = Room {
+            max_body: settings.capture.max_body,
+            held,
+            expected: Bytes::new(),
+            rival: None,
+        };
+        let read = reader.read(permit, Purpose::Shadow, room).await;
+        let failed = |failure| RereadError::from(ReadError::Failed(stack, failure));
+        Ok(read.map_err(failed)?.answer)
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Stamp(pub SystemTime);
 // === impl Mismatch ===
 
 impl Mismatch {
-    pub(super) fn of(report: &Report) -> Self {
+    pub(crate) fn of(report: &Report) -> Self {
         let trace_id = |context: &TraceContext| format!("{:032x}", context.trace_id);
         let span_id = format!("{:016x}", report.span.span_id);
         Self {

@@ -33,7 +33,7 @@ pub struct Trials {
 }
 
 /// `u_i` and `w_i` of S. It is quick to bound rates that are a share `u` of the limit.
-const UPPER: [(f64, f64); 10] = [
+pub(super) const UPPER: [(f64, f64); 10] = [
     (0.0, 0.38),
     (0.05, 0.10),
     (0.1, 0.14),
@@ -223,7 +223,7 @@ pub(super) fn factor(v: f64, limit: f64, is_hit: bool) -> f64 {
 }
 
 /// `ln(sum(exp(terms)))`, without overflow.
-fn ln_sum<const N: usize>(terms: [f64; N]) -> f64 {
+pub(super) fn ln_sum<const N: usize>(terms: [f64; N]) -> f64 {
     let largest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if largest == f64::NEG_INFINITY {
         return largest;

@@ -59,7 +59,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
     ),
     (
         Layer::Runtime,
-        &["live", "intake", "export", "shadow", "store"],
+        &["live", "intake", "export", "shadow", "store", "background"],
     ),
     (Layer::Faces, &["demo", "config", "admin"]),
     (Layer::Composition, &["app"]),

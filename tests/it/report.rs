@@ -148,6 +148,7 @@ fn answer(status: u16) -> ReportedAnswer {
         headers: Vec::new(),
         body: None,
         trailers: Vec::new(),
+        masked: Vec::new(),
     }
 }
 

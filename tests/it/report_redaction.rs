@@ -210,6 +210,7 @@ fn input(secret: &str, content_type: &str, body: &Bytes) -> CheckInput {
             routes: Arc::default(),
             comparing: Arc::default(),
             held: Budget::new(0).share(),
+            observer: None,
         },
         request,
         primary: Some(TimedAnswer {

@@ -8,6 +8,7 @@ mod support;
 
 mod access_log;
 mod answers;
+mod background;
 mod commands;
 mod conditional;
 mod entry;

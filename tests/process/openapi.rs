@@ -45,7 +45,7 @@ impl<'s> Held<'s> {
             "{shown}: {}",
             answer.head
         );
-        let body = if kind.ends_with("json") {
+        let body = if kind.ends_with("/json") || kind.ends_with("+json") {
             serde_json::from_slice(&answer.body).expect(&shown)
         } else {
             Value::String(String::from_utf8(answer.body).unwrap())
@@ -188,6 +188,43 @@ fn changed(held: &mut Held<'_>) {
     assert_eq!(preview["hidden"]["count"], 3);
     held.get("/v1/epochs", "/v1/epochs");
     held.get("/v1/rules", "/v1/rules");
+    evidence(held);
+    let second = with_body("application/json", r#"{"seconds": 1}"#);
+    held.call("POST", "/v1/record", "/v1/record", &second);
+    let none = with_body("application/json", r#"{"seconds": 0}"#);
+    held.call("POST", "/v1/record", "/v1/record", &none);
+}
+
+/// Of a sweep and of a replay, whose summary has a verdict in it.
+fn evidence(held: &mut Held<'_>) {
+    let class =
+        json!({"id": "c1", "route": "item", "place": "$.price", "kind": "value", "count": 1});
+    let sweep = json!({
+        "source": "sweep", "route": "item", "keys": 9, "read": 9, "equal": 1, "differs": 1, "only_in_old": 1,
+        "only_in_new": 1, "absent": 1, "transient": 1, "noise": 1, "error": 1, "skipped": 1, "upper_keys": 5,
+        "confidence": 0.95, "verdict": "unsafe", "classes": [class],
+        "examples": [{"key": "7", "result": "only_in_old", "class": null}, {"key": {"a": "7"}, "result": "differs", "class": "c1"}],
+    });
+    let judged = held.get("/v1/verdict", "/v1/verdict");
+    let replay = json!({
+        "source": "replay", "verdict": "undecided", "recorded": 2, "read": 1, "duplicates": 0, "against_recorded": false,
+        "unusable": [{"reason": "not_a_read", "count": 1, "first": "access.log:2: DELETE /"}], "classes": [class],
+        "examples": [{"method": "GET", "path": "/items/17", "outcome": "mismatch", "class": "c1"}], "judged": judged,
+    });
+    for (source, summary) in [("sweep", sweep), ("replay", replay)] {
+        let given =
+            json!({"rules": "r1", "build": null, "at": "2026-12-01T13:20:09Z", "summary": summary});
+        let body = with_body("application/json", &given.to_string());
+        let path = format!("/v1/evidence/{source}");
+        let kept = held.call("PUT", "/v1/evidence/{source}", &path, &body);
+        assert_eq!(kept["given"]["summary"], summary);
+        assert_eq!(
+            (&kept["source"], &kept["current"]),
+            (&json!(source), &json!(false))
+        );
+    }
+    held.get("/v1/evidence", "/v1/evidence");
+    held.get("/v1/verdict", "/v1/verdict");
 }
 
 fn refused(held: &mut Held<'_>) {

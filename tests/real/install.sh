@@ -39,6 +39,15 @@ Path(folder, "kubectl").chmod(0o755)
 PYTHON
 }
 
+# Chromium as one file, which needs nothing else of the machine, and what drives it.
+install_browser() {
+    local folder=$1/browser
+    [[ -e $folder/.installed ]] && return
+    mkdir -p "$folder"
+    npm install --prefix "$folder" --silent --no-audit --no-fund @sparticuz/chromium@153.0.0 playwright-core@1.65.1 </dev/null
+    touch "$folder/.installed"
+}
+
 # Autobahn's test suite for WebSockets is for Python 2.7 only (25.10 of it does not start on any Python).
 install_autobahn() {
     local folder=$1/autobahn

@@ -25,6 +25,7 @@ import mirror
 import openapi
 import packages
 import postgres
+import replay
 import rpc
 import scan
 import scrape
@@ -32,6 +33,7 @@ import shop
 import soak
 import stacks
 import static
+import sweep
 import websocket
 import yoga
 from harness import Checks, Tools
@@ -41,12 +43,12 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
-        packages, mirror, ext_proc,
+        packages, mirror, ext_proc, sweep, replay,
     )  # fmt: skip
 }
 
 # These have more than CI has time for.
-LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages"}
+LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages", "sweep", "replay"}
 
 
 def main():

@@ -1,5 +1,6 @@
 //! The verdict and its history, and the figures that it is based on.
 
+use super::EvidenceState;
 use crate::{
     outcome::{Mark, Outcome, Via},
     verdict::{
@@ -21,6 +22,9 @@ pub struct Verdict {
     /// What prevents `safe`; the gravest first.
     pub reasons: Vec<Finding>,
     pub soak: Soak,
+    /// What replays and sweeps found, the newest of each. It is never counted with the checks of callers' reads.
+    #[serde(default)]
+    pub evidence: Vec<EvidenceState>,
     pub routes: Vec<RouteVerdict>,
 }
 
@@ -205,6 +209,7 @@ impl From<Judgement<'_>> for Verdict {
                 required_seconds: judgement.soak.required_seconds,
                 clean_seconds: judgement.soak.clean_seconds,
             },
+            evidence: Vec::new(),
             routes: judgement.routes.iter().map(RouteVerdict::from).collect(),
         }
     }

@@ -139,6 +139,7 @@ mod tests {
                 required_seconds: 0,
                 clean_seconds: 0,
             },
+            evidence: Vec::new(),
             routes: Vec::new(),
         }
     }

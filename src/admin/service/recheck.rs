@@ -10,9 +10,7 @@ use crate::{
     config::Config,
     ledger::Ledger,
     live,
-    pipeline::ReadRequest,
     redact::Redactor,
-    sample::Declared,
     settings::Current,
     shadow::{Reread, RereadRequest, Rereader},
     store::{Class, Filter, Mismatch, QueryError, Store},
@@ -137,7 +135,7 @@ impl Rechecks {
         let live = self.live.get();
         let rebuilt = mismatch.request.rebuild(&self.supplied);
         let request = rebuilt.map_err(|error| error.to_string())?;
-        if !is_read(&live, &request) {
+        if !live.reads.admits(&request.head(), &request.body) {
             return Err("it is not declared a read any more".to_owned());
         }
         let asked = RereadRequest {
@@ -232,14 +230,6 @@ fn document(class: Class, examples: Vec<Rechecked>, not_read: u64) -> ClassReche
         not_judged: count(Found::NotJudged),
         not_read,
         examples,
-    }
-}
-
-fn is_read(live: &live::LiveSettings, request: &ReadRequest) -> bool {
-    match live.reads.classify(&request.head()) {
-        Declared::Read => true,
-        Declared::NotRead => false,
-        Declared::ByBody => live.reads.admits_body(&request.head(), &request.body),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The current verdict: the ledger's figures under the configuration in force.
 
+use super::evidence::{Fits, GivenEvidence};
 use crate::{
     admin::documents,
     config::Config,
@@ -23,6 +24,8 @@ pub struct VerdictSource {
     pub gauges: Gauges,
     pub config: Current<Config>,
     pub rule_counts: RuleCounts,
+    /// What other processes found.
+    pub evidence: GivenEvidence,
     /// What metrics show: the verdict as of the last `show`.
     pub shown: Arc<Mutex<Option<Arc<prometheus::Verdict>>>>,
 }
@@ -39,7 +42,7 @@ impl VerdictSource {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
     }
 
-    pub(in crate::admin) fn verdict(&self) -> documents::Verdict {
+    pub(crate) fn verdict(&self) -> documents::Verdict {
         let config = self.config.get();
         let now = self.ledger.now();
         let evidence = Evidence {
@@ -53,9 +56,15 @@ impl VerdictSource {
             is_by_key: config.settings.sample.by != By::Chance,
             is_same_stack: config.is_same_stack,
         };
-        let mut verdict = judge(&evidence, &config.settings.verdict, now).into();
+        let mut verdict = documents::Verdict::from(judge(&evidence, &config.settings.verdict, now));
+        verdict.evidence = self.evidence.states(&Fits::of(&config, &verdict));
         self.advise(&mut verdict, &config);
         verdict
+    }
+
+    /// What evidence of other processes has to be about now.
+    pub(in crate::admin) fn fits(&self) -> Fits {
+        Fits::of(&self.config.get(), &self.verdict())
     }
 
     /// Advises on required routes that callers ask for in vain, as scanners do.

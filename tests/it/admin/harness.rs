@@ -20,7 +20,10 @@ use tokio::{
 use twinread::testing::{
     admin::{
         self, AdminState,
-        service::{history, readiness::Readiness, recheck::Rechecks, verdict::VerdictSource},
+        service::{
+            evidence::GivenEvidence, history, readiness::Readiness, recheck::Rechecks,
+            verdict::VerdictSource,
+        },
     },
     budget::Budget,
     config::{self, Config, Origin, Running as Configuration},
@@ -255,6 +258,7 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         gauges: gauges.clone(),
         config: config.clone(),
         rule_counts: rule_counts.clone(),
+        evidence: GivenEvidence::open(&database),
         shown: Arc::default(),
     };
     let resource = config.get().settings.telemetry.resource("test", &|_| None);
@@ -265,7 +269,7 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         budget: Budget::new(1 << 20),
         figures: Arc::new(verdict.clone()),
     });
-    let (rechecks, parts) = rechecks(&store, &ledger, (gauges.clone(), reports)).await;
+    let (rechecks, parts) = rechecks(&store, &ledger, (gauges.clone(), reports.clone())).await;
     let stacks = healths(&config.get().old, &config.get().new);
     let state = AdminState {
         readiness: Readiness::new(gauges.clone(), database.clone(), stacks, None),
@@ -277,6 +281,7 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         verdict,
         rechecks: Arc::new(rechecks),
         metrics,
+        reports,
     };
     (state, parts)
 }
@@ -368,6 +373,7 @@ impl Mismatched<'_> {
             headers: Vec::new(),
             body: None,
             trailers: Vec::new(),
+            masked: Vec::new(),
         };
         let difference = ReportedDifference {
             place: "$.price".to_owned(),

@@ -54,7 +54,7 @@ async fn every_operation_has_its_own_id_a_known_tag_and_a_summary() {
             assert!(tags.contains(&&operation["tags"][0]), "{id}");
         }
     }
-    assert_eq!(ids.len(), 20);
+    assert_eq!(ids.len(), 23);
 }
 
 #[tokio::test]

@@ -170,6 +170,7 @@ impl Shadow {
                 routes: Arc::default(),
                 comparing: self.comparing.clone(),
                 held,
+                observer: None,
             },
             request: read.request(),
             answer: Some(CapturedAnswer {
@@ -188,6 +189,7 @@ impl Shadow {
                 routes: Arc::default(),
                 comparing: self.comparing.clone(),
                 held: self.budget.share(),
+                observer: None,
             },
             request: read.request(),
             answer: None,

@@ -4,7 +4,7 @@
 //! request are left out, because answers usually do not depend on them. A request with any other masked part is not
 //! sent.
 
-use crate::pipeline::{ReadRequest, ReportedRequest};
+use super::{ReadRequest, ReportedRequest};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{
@@ -41,7 +41,7 @@ const ASIDE: [&str; 12] = [
 
 /// Headers that frame the original body or make the answer depend on what the caller had; and the live trace, which is
 /// over.
-const DROPPED: [HeaderName; 9] = [
+pub(crate) const NOT_REPLAYED: [HeaderName; 9] = [
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
     IF_MATCH,
@@ -80,7 +80,7 @@ impl ReportedRequest {
                 continue;
             }
             let name: HeaderName = name.parse().ok()?;
-            if !DROPPED.contains(&name) {
+            if !NOT_REPLAYED.contains(&name) {
                 headers.append(name, HeaderValue::try_from(value).ok()?);
             }
         }
@@ -106,7 +106,7 @@ impl ReportedRequest {
 fn is_aside(name: &str) -> bool {
     ASIDE.contains(&name)
         || name.starts_with("sec-")
-        || DROPPED.iter().any(|dropped| dropped == name)
+        || NOT_REPLAYED.iter().any(|dropped| dropped == name)
 }
 
 #[cfg(test)]
