@@ -14,7 +14,7 @@ pub(crate) use crate::{
 };
 pub(crate) use evidence::{
     Evidence, EvidenceList, EvidenceSource, EvidenceState, EvidenceSummary, Given, ReplaySummary,
-    SweepSummary,
+    Subject, SweepSummary,
 };
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
 pub(crate) use health::{ProcessHealth, Ready, Role, StackHealth};

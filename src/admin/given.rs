@@ -22,7 +22,7 @@ use tracing::info;
 
 /// What replays and sweeps found
 ///
-/// The newest of each source.
+/// The newest replay, and the newest sweep of each route.
 #[utoipa::path(
     get,
     path = "/v1/evidence",

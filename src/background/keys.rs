@@ -27,6 +27,9 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Keys(Kind);
 
+/// More keys are refused: no sweep ends with them, and a count of them is no exact `f64`.
+const MAX_RANGE: u64 = 1 << 53;
+
 #[derive(Debug)]
 enum Kind {
     Range { first: u64, count: u64 },
@@ -64,8 +67,11 @@ impl Source {
             Some((first.parse().ok()?, last.parse().ok()?))
         });
         match range.flatten() {
-            Some((first, last)) if first <= last => Ok(Self::Range(first, last)),
-            Some(_) => Err(format!("the range {text} is empty")),
+            Some((first, last)) if first > last => Err(format!("the range {text} is empty")),
+            Some((first, last)) if last - first >= MAX_RANGE => {
+                Err(format!("the range {text} has more than 2^53 keys"))
+            }
+            Some((first, last)) => Ok(Self::Range(first, last)),
             None => Ok(Self::File(text.into())),
         }
     }
@@ -82,7 +88,7 @@ impl Keys {
         if names.len() != 1 {
             return Err(KeysError::Range(shown(names)));
         }
-        let count = (last - first).saturating_add(1);
+        let count = last - first + 1;
         Ok(Self(Kind::Range { first, count }))
     }
 
@@ -266,6 +272,8 @@ mod tests {
         assert_eq!(Source::parse("5..=7"), Ok(Source::Range(5, 7)));
         assert_eq!(Source::parse("a..b"), Ok(Source::File("a..b".into())));
         assert!(Source::parse("7..5").is_err());
+        assert!(Source::parse("0..18446744073709551615").is_err());
+        assert!(Source::parse("1..9007199254740992").is_ok());
         let mut keys = Keys::range(5, 7, &["id".to_owned()]).unwrap();
         assert_eq!((keys.count(), keys.get(2).unwrap()), (3, key(&["7"])));
         assert!(Keys::range(5, 7, &[]).is_err());

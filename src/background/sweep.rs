@@ -23,6 +23,7 @@ use std::{
     fmt,
     fs::{File, OpenOptions},
     io::{self, BufWriter, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 use utoipa::ToSchema;
@@ -234,6 +235,7 @@ impl<'s> Sweep<'s> {
                 .create(true)
                 .write(true)
                 .truncate(false)
+                .mode(0o600)
                 .open(path)?;
             // What was written after the checkpoint is written again.
             file.set_len(state.written)?;

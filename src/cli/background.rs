@@ -21,6 +21,7 @@ use std::{
     fmt,
     io::{self, IsTerminal as _},
     num::NonZeroUsize,
+    ops::RangeInclusive,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -107,6 +108,9 @@ const SHARE: f64 = 0.8;
 
 /// How often a line is shown that goes to no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Reads per second that `--rate` may ask for.
+const RATES: RangeInclusive<f64> = 0.001..=1_000_000.0;
 
 // === impl Process ===
 
@@ -231,7 +235,9 @@ impl Process {
         };
         super::client::print(self.args.json, &given.summary, text);
         self.background.stop();
-        if let Some(admin) = &self.admin {
+        if self.admin.is_some() && end == End::Interrupted {
+            complain("interrupted: nothing is handed over as evidence");
+        } else if let Some(admin) = &self.admin {
             let path = format!("/v1/evidence/{}", given.summary.source());
             // On a connection of its own: one of the start would have been idle for too long.
             let kept: Evidence = admin.client()?.put(&path, &given)?;
@@ -261,9 +267,12 @@ pub(super) fn exit_code(ended: Result<ExitCode, Error>) -> ExitCode {
 }
 
 fn rate(text: &str) -> Result<Frequency, String> {
-    let zero = (text == "0").then_some(Frequency::ZERO);
-    let read = zero.or_else(|| text.parse().ok());
-    read.ok_or_else(|| "expected a rate such as 50/s, or 0".to_owned())
+    if text == "0" {
+        return Ok(Frequency::ZERO);
+    }
+    let read = text.parse().ok();
+    let read = read.filter(|rate: &Frequency| RATES.contains(&rate.as_per_second()));
+    read.ok_or_else(|| "expected 0, or a rate from 0.001/s to 1000000/s such as 50/s".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -339,7 +348,9 @@ mod tests {
     fn rates_and_durations_may_be_zero() {
         assert_eq!(rate("0").unwrap().as_per_second(), 0.0);
         assert_eq!(rate("30/m").unwrap().as_per_second(), 0.5);
-        assert!(rate("fast").is_err());
+        for refused in ["fast", "0/s", "1e-300/s", "1e9/s"] {
+            assert!(rate(refused).is_err(), "{refused}");
+        }
         assert_eq!(duration("0"), Ok(Duration::ZERO));
         assert!(duration("soon").is_err());
     }

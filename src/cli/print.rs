@@ -123,8 +123,11 @@ pub(in crate::cli) fn folded(text: &str, width: usize, hang: usize) -> String {
                 used += 1;
             }
         }
-        while used + word.width() > room {
+        loop {
             let end = end_within(word, room.saturating_sub(used));
+            if end == word.len() {
+                break;
+            }
             out.push_str(&word[..end]);
             word = &word[end..];
             used = begin(&mut out, hang);
@@ -259,6 +262,8 @@ mod tests {
             "a/very/long/path/wit\n  hout/blanks"
         );
         assert_eq!(folded("", 20, 2), "");
+        let endless = folded(&"x".repeat(1 << 20), 18, 2);
+        assert_eq!(endless.lines().count(), (1 << 20) / 16);
         let rate = folded("at least 16 %, the limit is 5.0 %", 31, 2);
         assert_eq!(rate, "at least 16 %, the limit is\n  5.0 %");
     }

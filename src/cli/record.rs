@@ -8,8 +8,9 @@ use super::{
 use crate::spanned_yaml::parse_duration;
 use serde_json::json;
 use std::{
-    fs::File,
+    fs::OpenOptions,
     io::{BufWriter, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -46,7 +47,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
 
 fn record(args: &Args) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
-    let file = match File::create(&args.out) {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // Answers may be personal.
+    let file = match options.mode(0o600).open(&args.out) {
         Ok(file) => file,
         Err(error) => {
             let path = args.out.display();

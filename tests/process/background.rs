@@ -487,18 +487,36 @@ fn evidence_of_another_source_or_shape_is_refused() {
         ("live", "{}", 400),
         ("sweep", "nonsense", 400),
     ] {
-        let request = format!(
-            "PUT /v1/evidence/{source} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let answer = crate::support::Caller::connect(sidecar.admin).send(&request);
-        assert_eq!(
-            answer.status,
-            status,
-            "{source} {body}: {}",
-            String::from_utf8_lossy(&answer.body)
-        );
+        assert_eq!(put(&sidecar, source, body), status, "{source} {body}");
     }
+}
+
+/// Hands evidence over, and returns the status.
+fn put(sidecar: &Sidecar, source: &str, body: &str) -> u16 {
+    let request = format!(
+        "PUT /v1/evidence/{source} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = crate::support::Caller::connect(sidecar.admin).send(&request);
+    answer.status
+}
+
+#[test]
+fn a_sweep_of_another_route_takes_no_evidence_away() {
+    let site = Site::shop("verdict: {max_mismatch: 0.05}\n");
+    let sidecar = site.sidecar();
+    let admin = format!("http://{}", sidecar.admin);
+    let (_, code) = site.sweep("1..1000", &["--admin", &admin]);
+    assert_eq!(code, 0);
+    let mut given = sidecar.ask("/v1/evidence")["evidence"][0]["given"].clone();
+    given["summary"]["route"] = json!("another");
+    for _ in 0..2 {
+        assert_eq!(put(&sidecar, "sweep", &given.to_string()), 200);
+    }
+    let listed = sidecar.ask("/v1/evidence");
+    let routes = listed["evidence"].as_array().unwrap().iter();
+    let routes = routes.map(|one| one["given"]["summary"]["route"].as_str().unwrap());
+    assert!(routes.eq(["another", "get-item"]), "{listed}");
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub enum EvidenceSource {
     Sweep,
 }
 
+/// What evidence is about; newer evidence takes the place of older of the same. A sweep has a route.
+pub(crate) type Subject = (EvidenceSource, Option<String>);
+
 /// The summary of a replay or a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "source", rename_all = "lowercase")]
@@ -106,7 +109,7 @@ pub(crate) struct Evidence {
     pub state: EvidenceState,
 }
 
-/// Evidence of other processes, the newest of each source.
+/// Evidence of other processes: the newest replay, and the newest sweep of each route.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct EvidenceList {
     pub evidence: Vec<Evidence>,
@@ -133,6 +136,14 @@ impl EvidenceSummary {
             Self::Replay(_) => EvidenceSource::Replay,
             Self::Sweep(_) => EvidenceSource::Sweep,
         }
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        let route = match self {
+            Self::Replay(_) => None,
+            Self::Sweep(sweep) => Some(sweep.route.clone()),
+        };
+        (self.source(), route)
     }
 
     pub(crate) fn verdict(&self) -> Decision {

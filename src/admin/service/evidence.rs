@@ -1,7 +1,7 @@
-//! Evidence of other processes: kept in the store, the newest of each source, and never counted with that of callers.
+//! Evidence of other processes: kept in the store, the newest of each [`Subject`], and never counted with that of callers.
 
 use crate::{
-    admin::documents::{Epoch, Evidence, EvidenceSource, EvidenceState, Given, Verdict},
+    admin::documents::{Epoch, Evidence, EvidenceState, Given, Subject, Verdict},
     config::{Comparable, Config},
     store::{Database, Journal},
     verdict::Cause,
@@ -16,8 +16,10 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct GivenEvidence {
     journal: Journal,
-    latest: Arc<Mutex<BTreeMap<EvidenceSource, Evidence>>>,
+    latest: Arc<Mutex<Latest>>,
 }
+
+type Latest = BTreeMap<Subject, Evidence>;
 
 /// What evidence has to be about.
 #[derive(Clone, Debug)]
@@ -26,8 +28,8 @@ pub(crate) struct Fits {
     pub(crate) epoch: Epoch,
 }
 
-/// Documents kept of both sources together.
-const KEPT: u32 = 100;
+/// Documents kept of all together: more than there are routes to sweep.
+const KEPT: u32 = 1_000;
 
 // === impl GivenEvidence ===
 
@@ -43,7 +45,7 @@ impl GivenEvidence {
         let mut latest = BTreeMap::new();
         for document in stored.into_iter().rev() {
             match serde_json::from_value::<Evidence>(document) {
-                Ok(evidence) => drop(latest.insert(evidence.state.source, evidence)),
+                Ok(evidence) => drop(latest.insert(evidence.given.summary.subject(), evidence)),
                 Err(error) => tracing::warn!(%error, "stored evidence cannot be read"),
             }
         }
@@ -53,7 +55,7 @@ impl GivenEvidence {
         }
     }
 
-    /// Takes evidence in the place of earlier evidence of its source.
+    /// Takes evidence in the place of earlier evidence of its subject.
     pub(in crate::admin) fn put(&self, given: Given, fits: &Fits) -> Evidence {
         let evidence = Evidence {
             epoch: fits.epoch.clone(),
@@ -61,8 +63,8 @@ impl GivenEvidence {
             given,
         };
         self.journal.append(evidence.given.at, &evidence);
-        let source = evidence.state.source;
-        self.lock().insert(source, evidence.clone());
+        let subject = evidence.given.summary.subject();
+        self.lock().insert(subject, evidence.clone());
         evidence
     }
 
@@ -80,7 +82,7 @@ impl GivenEvidence {
         latest.values().map(|one| fits.state(&one.given)).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<EvidenceSource, Evidence>> {
+    fn lock(&self) -> MutexGuard<'_, Latest> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
