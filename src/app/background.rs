@@ -13,7 +13,7 @@ use crate::{
     settings::Checks,
     shadow::{self, RereadError, Rereader},
     stack::Stack,
-    store::Journal,
+    store::{Journal, OpenError},
     verdict::Cause,
 };
 use jiff::Timestamp;
@@ -116,6 +116,10 @@ impl Background {
         let shadow = runtime("twinread-shadow", threads, shadow::yield_to_others)?;
         let _entered = control.enter();
         let restored = Recovered::open(loaded)?;
+        if overrides.store.is_some() && restored.database.path().is_none() {
+            let why = "a run cannot go on from a store that cannot be written";
+            return Err(OpenError::Failed(why.into()).into());
+        }
         let (shared, queue, feed) = AppBuilder::new(&restored, &env);
         if !overrides.is_resumed {
             shared.counted.ledger.begin_epoch(None, Cause::Asked);

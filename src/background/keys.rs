@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    fn keys(text: &str, names: &[&str]) -> Result<Vec<Option<Vec<String>>>, KeysError> {
+    fn keys(text: impl AsRef<[u8]>, names: &[&str]) -> Result<Vec<Option<Vec<String>>>, KeysError> {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("keys");
         fs::write(&path, text).unwrap();
@@ -251,6 +251,8 @@ mod tests {
     fn values_alone_serve_a_route_with_one() {
         assert_eq!(keys("7\n8\n", &["id"]).unwrap(), [key(&["7"]), key(&["8"])]);
         assert_eq!(keys("id\n8\n", &["id"]).unwrap(), [key(&["8"])]);
+        let latin = keys(b"id\nM\xfcller\n8\n", &["id"]).unwrap();
+        assert_eq!(latin, [None, key(&["8"])], "no UTF-8 is no key");
         let wrong = keys("7,8\n", &["id"]).unwrap_err().to_string();
         assert!(
             wrong.contains("expected a header with id, found \"7,8\""),

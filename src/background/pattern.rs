@@ -99,7 +99,12 @@ impl Pattern {
             match part {
                 Part::Text(text) => target.push_str(text),
                 Part::Value(index, set) => {
-                    target.extend(utf8_percent_encode(values.get(*index)?, set));
+                    let value = values.get(*index)?;
+                    // A stack would take it for a step in the path.
+                    if matches!(value.as_str(), "." | "..") {
+                        return None;
+                    }
+                    target.extend(utf8_percent_encode(value, set));
                 }
             }
         }

@@ -237,6 +237,10 @@ impl<'s> Sweep<'s> {
                 .truncate(false)
                 .mode(0o600)
                 .open(path)?;
+            if file.metadata()?.len() < state.written {
+                let message = "it is not the file that the checkpoint was written with";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
             // What was written after the checkpoint is written again.
             file.set_len(state.written)?;
             file.seek(io::SeekFrom::End(0))?;

@@ -10,7 +10,7 @@ use crate::{
     admin::documents::{Evidence, EvidenceSummary, Given},
     app::{Background, Overrides, StartError},
     background::{End, Job, Limits, Pace, run},
-    config::{self, Comparable, Flags, Loaded, Origin},
+    config::{self, Comparable, EpochFingerprint, Flags, Loaded, Origin},
     sample::Frequency,
     spanned_yaml::{ConfigErrors, parse_duration},
     verdict::{Decision, Span},
@@ -190,10 +190,10 @@ impl Process {
         }
     }
 
-    /// Identifies a run: what is read, `of`, and what answers are compared by.
+    /// Identifies a run: what is read, `of`, from which stacks, and what answers are compared by.
     pub(super) fn fingerprint(&self, of: &str) -> String {
-        let rules = Comparable::of(&self.background.config).rules_hash();
-        format!("{rules} {of}")
+        let measured = EpochFingerprint::of(&self.background.config).text();
+        format!("{measured} {of}")
     }
 
     /// The checkpoint to go on from, if `--resume` is given.

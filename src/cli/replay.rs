@@ -75,7 +75,7 @@ fn replay(args: &Args) -> Result<ExitCode, Error> {
     let state = match process.checkpoint::<Replayed>(KIND)? {
         Some(state) if state.fingerprint == fingerprint => state,
         Some(_) => {
-            let message = "the checkpoint is of other files or of other rules";
+            let message = "the checkpoint is of other files, stacks or rules";
             return Err(Error::Usage(message.to_owned()));
         }
         None => Replayed::new(fingerprint),
@@ -115,7 +115,8 @@ fn of_files(args: &Args) -> Result<String, Error> {
     for path in &args.files {
         let metadata = fs::metadata(path)
             .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))?;
-        text += &format!(" {}:{}", path.display(), metadata.len());
+        let changed = metadata.modified().ok();
+        text += &format!(" {}:{}:{changed:?}", path.display(), metadata.len());
     }
     Ok(text)
 }

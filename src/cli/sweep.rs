@@ -76,12 +76,20 @@ pub(crate) fn run(args: Args) -> ExitCode {
 fn sweep(args: &Args) -> Result<ExitCode, Error> {
     let process = Process::start(&args.common, false)?;
     let (pattern, keys) = input(args, &process)?;
-    let of = format!("{} {} {}", args.route, keys.fingerprint(), keys.count());
+    let shape = pattern.request(pattern.names());
+    let shape = shape.map(|request| format!("{} {}", request.method, request.uri));
+    let of = format!(
+        "{} {} {} {}",
+        args.route,
+        shape.unwrap_or_default(),
+        keys.fingerprint(),
+        keys.count()
+    );
     let fingerprint = process.fingerprint(&of);
     let state = match process.checkpoint::<Checkpoint>(KIND)? {
         Some(state) if state.fingerprint == fingerprint => state,
         Some(_) => {
-            let message = "the checkpoint is of another route, of other keys or of other rules";
+            let message = "the checkpoint is of another route, or of other keys, stacks or rules";
             return Err(Error::Usage(message.to_owned()));
         }
         None => Checkpoint::new(fingerprint, keys.count(), rand::random()),
@@ -132,7 +140,14 @@ fn input(args: &Args, process: &Process) -> Result<(Pattern, Keys), Error> {
             Keys::file(&spool.0, names)
         }
         Some(Source::Range(first, last)) => Keys::range(*first, *last, names),
-        Some(Source::File(path)) => Keys::file(path, names),
+        Some(Source::File(path)) => {
+            let place = |path: &Path| path.canonicalize().ok();
+            let out = args.out.as_deref().and_then(place);
+            if out.is_some() && out == place(path) {
+                return Err(usage(&"--out is the file of the keys"));
+            }
+            Keys::file(path, names)
+        }
         Some(Source::Input) => {
             let spool = Spool::new(args)?;
             if !args.common.resume {

@@ -152,7 +152,7 @@ fn a_sweep_finds_every_key_that_differs_and_no_other() {
         (&json!("value"), &json!(10))
     );
     assert!(found["examples"].as_array().unwrap().len() >= 15, "{found}");
-    let lines = fs::read_to_string(out).unwrap();
+    let lines = fs::read_to_string(&out).unwrap();
     for (result, end) in [("only_in_old", 13), ("only_in_new", 57), ("differs", 99)] {
         assert_eq!(keys_with(result, &lines), ends_in(end, 1_000), "{result}");
     }
@@ -215,7 +215,7 @@ fn a_sweep_that_is_killed_goes_on_exactly() {
     ] {
         assert_eq!(found[field], value, "{field}: {found}");
     }
-    let lines = fs::read_to_string(out).unwrap();
+    let lines = fs::read_to_string(&out).unwrap();
     assert_eq!(keys_with("differs", &lines), ends_in(99, 2_000));
     assert_eq!(lines.lines().count(), 60);
     assert!(
@@ -229,6 +229,21 @@ fn a_sweep_that_is_killed_goes_on_exactly() {
     assert_eq!(wrong.status.code(), Some(64));
     let why = String::from_utf8(wrong.stderr).unwrap();
     assert!(why.contains("the checkpoint is of another route"), "{why}");
+
+    // Another file than that of the checkpoint is left alone, and another new stack is another sweep.
+    let other = site.file("other.ndjson", "precious\n");
+    let other_out = [
+        &arguments[..5],
+        &["--store", &store, "--out", &other, "--resume"],
+    ]
+    .concat();
+    assert_eq!(site.run(&other_out).status.code(), Some(64));
+    assert_eq!(fs::read_to_string(&other).unwrap(), "precious\n");
+    let config = fs::read_to_string(site.path("twinread.yaml")).unwrap();
+    let elsewhere = config.replace(&site.new.addr.to_string(), &Stack::nobody().to_string());
+    site.file("twinread.yaml", &elsewhere);
+    let wrong = site.run(&[&arguments[..], &["--resume"]].concat());
+    assert_eq!(wrong.status.code(), Some(64));
 }
 
 fn end(child: &mut Child, signal: Signal, code: Option<i32>) {
@@ -410,6 +425,13 @@ fn what_cannot_be_swept_is_refused() {
         assert_eq!(output.status.code(), Some(64), "{shown}");
         assert!(shown.contains(why), "{why}: {shown}");
     }
+    let keys = site.file("keys.csv", "id\n1\n");
+    let route = ["sweep", "--route", "get-item", "--keys", &keys];
+    let on_itself = site.run(&[&route[..], &["--out", &keys]].concat());
+    assert_eq!(on_itself.status.code(), Some(64));
+    assert_eq!(fs::read_to_string(&keys).unwrap(), "id\n1\n");
+    let no_store = site.run(&[&route[..], &["--store", "/proc/sweep.db"]].concat());
+    assert_eq!(no_store.status.code(), Some(69));
     assert_eq!(site.new.request_count(), 0);
 }
 

@@ -84,7 +84,7 @@ impl Lines {
         self.hash
     }
 
-    /// A line without its end.
+    /// A line without its end; empty if it is no UTF-8, and so no key.
     pub(super) fn get(&mut self, number: u64) -> io::Result<Option<String>> {
         let number = number + self.skipped;
         let Some(place) = self.places.get((number / self.stride) as usize) else {
@@ -103,7 +103,8 @@ impl Lines {
             }
             if left == 0 {
                 let line = line.trim_ascii_end();
-                return Ok(Some(String::from_utf8_lossy(line).into_owned()));
+                let text = str::from_utf8(line).unwrap_or_default();
+                return Ok(Some(text.to_owned()));
             }
             left -= 1;
         }
