@@ -49,6 +49,8 @@ const OK: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application
 struct Stream {
     messages: SendStream<Bytes>,
     end: ResponseFuture,
+    /// Whether twinread reads no more of it.
+    is_reset: bool,
 }
 
 // === impl Stream ===
@@ -57,7 +59,11 @@ impl Stream {
     async fn open(envoy: &Http2Caller) -> Self {
         let head = Request::post(PATH).header("content-type", "application/grpc");
         let (end, messages) = envoy.begin(head).await;
-        Self { messages, end }
+        Self {
+            messages,
+            end,
+            is_reset: false,
+        }
     }
 
     /// A stream that has shown this head.
@@ -80,7 +86,7 @@ impl Stream {
             self.messages.reserve_capacity(bytes.len());
             let room = poll_fn(|cx| self.messages.poll_capacity(cx));
             let Some(room) = within("room for a message", room).await else {
-                // The stream has been closed.
+                self.is_reset = true;
                 break;
             };
             let room = room.unwrap();
@@ -309,6 +315,7 @@ async fn what_comes_after_the_end_of_a_stream_is_read_and_dropped() {
     for _ in 0..32 {
         stream.show(RESPONSE_BODY, chunk.clone()).await;
     }
+    assert!(!stream.is_reset, "it takes all");
     assert_eq!(intake.budget.held(), 0);
 }
 
