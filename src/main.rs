@@ -1,7 +1,7 @@
 //! The binary `twinread`.
 
-// Links it in place of the system's `malloc`.
-use mimalloc as _;
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     twinread::main()
