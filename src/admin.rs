@@ -9,7 +9,6 @@ pub(crate) mod documents;
 mod epochs;
 mod evidence;
 mod examples;
-mod given;
 mod guard;
 mod openapi;
 mod paging;
@@ -22,6 +21,7 @@ mod server;
 pub(crate) mod service;
 mod settings;
 mod state;
+mod verdict;
 
 pub(crate) use connections::MAX_CONNECTIONS;
 pub use server::{Config, bind};

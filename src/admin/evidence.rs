@@ -1,128 +1,86 @@
-//! Results: the verdict, routes, rules.
+//! `/v1/evidence`: what replays and sweeps found.
 
 use super::{
     AdminState,
-    documents::{LiveRoute, Routes, Rules, Verdict, VerdictHistory},
+    documents::{Evidence, EvidenceList, EvidenceSource, Given},
     openapi::Fails,
-    paging::{self, AskedPage},
     problem::Problem,
-    router::{NoQuery, bad_query},
-    service::history,
+    router::{NoQuery, bad_query, read_json},
 };
+use crate::transport::Peer;
 use axum::{
     Json,
-    extract::{Query, State, rejection::QueryRejection},
-    response::{IntoResponse, Response},
+    body::Bytes,
+    extract::{
+        Extension, Path, Query, State,
+        rejection::{BytesRejection, PathRejection, QueryRejection},
+    },
+    response::IntoResponse,
 };
 use http::StatusCode;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use tracing::info;
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AskedVerdict {
-    #[serde(default)]
-    #[param(inline)]
-    format: Format,
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Json,
-    /// The status says it, too.
-    Gate,
-}
-
-/// May the switch be made, and why (not)
+/// What replays and sweeps found
 ///
-/// With `format=gate` the status says it too.
+/// The newest replay, and the newest sweep of each route.
 #[utoipa::path(
     get,
-    path = "/v1/verdict",
-    operation_id = "getVerdict",
+    path = "/v1/evidence",
+    operation_id = "getEvidence",
     tag = "evidence",
-    params(AskedVerdict),
-    responses(
-        (status = OK, body = Verdict, description = "The verdict; of a gate: it is safe"),
-        (status = PRECONDITION_FAILED, body = Verdict, description = "Of a gate: it is not safe"),
-        Fails<400>,
-    ),
+    responses((status = OK, body = EvidenceList, description = "The evidence"), Fails<400>),
 )]
-pub(super) async fn verdict(
-    State(state): State<AdminState>,
-    asked: Result<Query<AskedVerdict>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let Query(asked) = asked.map_err(bad_query)?;
-    let verdict = state.verdict.verdict();
-    let status = match asked.format {
-        Format::Gate if !verdict.is_safe() => StatusCode::PRECONDITION_FAILED,
-        _ => StatusCode::OK,
-    };
-    Ok((status, Json(verdict)).into_response())
-}
-
-/// When the verdict changed, and why
-///
-/// The newest first. While the verdict flaps, some changes are skipped.
-#[utoipa::path(
-    get,
-    path = "/v1/verdict/history",
-    operation_id = "getVerdictHistory",
-    tag = "evidence",
-    params(AskedPage),
-    responses(
-        (status = OK, body = VerdictHistory, description = "A page of changes"),
-        Fails<400>,
-        Fails<503>,
-    ),
-)]
-pub(super) async fn history(
-    State(state): State<AdminState>,
-    asked: Result<Query<AskedPage>, QueryRejection>,
-) -> Result<Json<VerdictHistory>, Problem> {
-    let page = paging::page(history::of_verdict(&state.database), asked).await?;
-    Ok(Json(VerdictHistory {
-        changes: page.entries,
-        next: page.next.map(|next| next.to_string()),
-        unreadable: page.unreadable,
-    }))
-}
-
-/// The live figures of every route
-#[utoipa::path(
-    get,
-    path = "/v1/routes",
-    operation_id = "getRoutes",
-    tag = "evidence",
-    responses((status = OK, body = Routes, description = "The routes"), Fails<400>),
-)]
-pub(super) async fn routes(
+pub(super) async fn list(
     State(state): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
-) -> Result<Json<Routes>, Problem> {
+) -> Result<Json<EvidenceList>, Problem> {
     asked.map_err(bad_query)?;
-    let routes = state.ledger.routes();
-    let routes = routes.iter().map(LiveRoute::from).collect();
-    Ok(Json(Routes { routes }))
+    let evidence = state.verdict.evidence.list(&state.verdict.fits());
+    Ok(Json(EvidenceList { evidence }))
 }
 
-/// Every rule in force
+/// Hand over what a replay or a sweep found
 ///
-/// With how often each was evaluated, and how many differences it masked.
+/// It takes the place of earlier evidence of its source, and is never counted with the checks of callers' reads.
 #[utoipa::path(
-    get,
-    path = "/v1/rules",
-    operation_id = "getRules",
-    tag = "rules",
-    responses((status = OK, body = Rules, description = "The rules"), Fails<400>),
+    put,
+    path = "/v1/evidence/{source}",
+    operation_id = "putEvidence",
+    tag = "evidence",
+    params(("source" = EvidenceSource, Path, description = "Where it comes from")),
+    request_body = Given,
+    responses(
+        (
+            status = OK,
+            body = Evidence,
+            description = "The evidence as it is kept",
+            headers(("twinread-stored" = bool, description = "Whether it outlives the process")),
+        ),
+        Fails<400>,
+        Fails<413>,
+        Fails<422>,
+    ),
 )]
-pub(super) async fn rules(
+pub(super) async fn put(
     State(state): State<AdminState>,
-    asked: Result<Query<NoQuery>, QueryRejection>,
-) -> Result<Json<Rules>, Problem> {
-    asked.map_err(bad_query)?;
-    Ok(Json(state.verdict.rules()))
+    Extension(caller): Extension<Peer>,
+    source: Result<Path<EvidenceSource>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let Path(source) =
+        source.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    let given: Given =
+        serde_json::from_value(read_json(body)?).map_err(|error| invalid(error.to_string()))?;
+    if given.summary.source() != source {
+        let detail = format!(
+            "the summary is of a {}, not of a {source}",
+            given.summary.source()
+        );
+        return Err(invalid(detail));
+    }
+    let evidence = state.verdict.evidence.put(given, &state.verdict.fits());
+    let verdict = evidence.state.verdict;
+    info!(%source, %verdict, detail = evidence.state.detail, by = %caller, "evidence was handed over");
+    Ok(([state.stored().await], Json(evidence)))
 }

@@ -4,12 +4,12 @@ use super::{
     AdminState, Config,
     advice::{self, Turn},
     calls::{Calls, under_way},
-    epochs, evidence, examples, given,
+    epochs, evidence, examples,
     guard::{Credentials, guard},
     openapi::{self, Frame},
     probes,
     problem::Problem,
-    recheck, record, settings,
+    recheck, record, settings, verdict,
 };
 use crate::value::json::{self, KEY_TWICE};
 use axum::{
@@ -62,11 +62,11 @@ fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(probes::livez))
         .routes(routes!(probes::readyz))
         .routes(routes!(probes::metrics))
-        .routes(routes!(evidence::verdict))
-        .routes(routes!(evidence::history))
-        .routes(routes!(evidence::routes))
-        .routes(routes!(given::list))
-        .routes(routes!(given::put))
+        .routes(routes!(verdict::verdict))
+        .routes(routes!(verdict::history))
+        .routes(routes!(verdict::routes))
+        .routes(routes!(evidence::list))
+        .routes(routes!(evidence::put))
         .routes(routes!(record::record))
         .routes(routes!(examples::classes))
         .routes(routes!(examples::class))
@@ -77,7 +77,7 @@ fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(epochs::list))
         .routes(routes!(settings::show, settings::patch))
         .routes(routes!(settings::history))
-        .routes(routes!(evidence::rules))
+        .routes(routes!(verdict::rules))
         .routes(routes!(advice::suggestions))
         .routes(routes!(advice::preview))
         .routes(routes!(openapi::show))
