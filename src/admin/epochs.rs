@@ -5,7 +5,7 @@ use super::{
     documents::{Epoch, EpochFigures, Epochs},
     openapi::Fails,
     problem::Problem,
-    router::{NoQuery, bad_query, read_json},
+    router::{NoQuery, bad_query, read_object},
 };
 use crate::{transport::Peer, verdict::Cause};
 use axum::{
@@ -86,17 +86,12 @@ pub(super) async fn begin(
 }
 
 fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {
-    if matches!(&body, Ok(body) if body.is_empty()) {
-        return Ok(None);
-    }
-    let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-    let document = read_json(body)?;
-    let beginning = serde_json::from_value::<Option<Beginning>>(document);
-    let beginning = beginning.map_err(|error| invalid(error.to_string()))?;
-    match beginning.unwrap_or_default().label {
-        Some(label) if label.chars().count() > MAX_LABEL => Err(invalid(format!(
-            "label: expected at most {MAX_LABEL} characters"
-        ))),
+    let beginning = read_object::<Beginning>(body)?.unwrap_or_default();
+    match beginning.label {
+        Some(label) if label.chars().count() > MAX_LABEL => {
+            let detail = format!("label: expected at most {MAX_LABEL} characters");
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
+        }
         label => Ok(label),
     }
 }

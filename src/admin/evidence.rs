@@ -5,7 +5,7 @@ use super::{
     documents::{Evidence, EvidenceList, EvidenceSource, Given},
     openapi::Fails,
     problem::Problem,
-    router::{NoQuery, bad_query, read_json},
+    router::{NoQuery, bad_query, read_object},
 };
 use crate::transport::Peer;
 use axum::{
@@ -41,7 +41,7 @@ pub(super) async fn list(
 
 /// Hand over what a replay or a sweep found
 ///
-/// It takes the place of earlier evidence of its source, and is never counted with the checks of callers' reads.
+/// It takes the place of an earlier replay, or of an earlier sweep of its route, and is never counted with the checks of callers' reads.
 #[utoipa::path(
     put,
     path = "/v1/evidence/{source}",
@@ -70,8 +70,8 @@ pub(super) async fn put(
     let Path(source) =
         source.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-    let given: Given =
-        serde_json::from_value(read_json(body)?).map_err(|error| invalid(error.to_string()))?;
+    let given = read_object::<Given>(body)?;
+    let given = given.ok_or_else(|| invalid("expected an object".to_owned()))?;
     if given.summary.source() != source {
         let detail = format!(
             "the summary is of a {}, not of a {source}",

@@ -1,6 +1,8 @@
 //! `POST /v1/record`: a bounded recording of sampled reads.
 
-use super::{AdminState, documents::Mismatch, openapi::Fails, problem::Problem, router::read_json};
+use super::{
+    AdminState, documents::Mismatch, openapi::Fails, problem::Problem, router::read_object,
+};
 use crate::{pipeline::Sent, transport::Peer};
 use axum::{
     body::{Body, Bytes},
@@ -87,12 +89,8 @@ pub(super) async fn record(
 }
 
 fn read_bounds(body: Result<Bytes, BytesRejection>) -> Result<Bounds, Problem> {
-    if matches!(&body, Ok(body) if body.is_empty()) {
-        return Ok(Bounds::default());
-    }
     let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-    let bounds: Bounds =
-        serde_json::from_value(read_json(body)?).map_err(|error| invalid(error.to_string()))?;
+    let bounds = read_object::<Bounds>(body)?.unwrap_or_default();
     if !(1..=MAX_SECONDS).contains(&bounds.seconds) {
         return Err(invalid(format!("seconds: expected 1 to {MAX_SECONDS}")));
     }

@@ -23,7 +23,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, Method, StatusCode, Uri, header};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time;
@@ -93,6 +93,24 @@ pub(super) fn read_json(body: Result<Bytes, BytesRejection>) -> Result<Value, Pr
         // It is ambiguous which of the two was meant.
         Some(key) => Err(bad(format!("the key {key:?} is given twice in an object"))),
         None => Ok(document),
+    }
+}
+
+/// Reads the JSON object of a request's body, each field by its name; `None` if the body is empty or null.
+pub(super) fn read_object<T: DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Option<T>, Problem> {
+    if matches!(&body, Ok(body) if body.is_empty()) {
+        return Ok(None);
+    }
+    let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    match read_json(body)? {
+        Value::Null => Ok(None),
+        // A derived reader would take a list of the values as well.
+        object @ Value::Object(_) => serde_json::from_value(object)
+            .map(Some)
+            .map_err(|error| invalid(error.to_string())),
+        _ => Err(invalid("expected an object".to_owned())),
     }
 }
 

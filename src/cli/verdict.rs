@@ -58,7 +58,7 @@ impl<'v> Summary<'v> {
         if let Some(version) = &epoch.version {
             text += &format!(" of version {}", Printable(version));
         }
-        text += &format!(" since {}", to_the_second(&epoch.since));
+        text += &format!(" since {}", to_the_second(&epoch.since.to_string()));
         text += &format!(", confidence {} %", verdict.confidence * 100.0);
         if verdict.soak.required_seconds > 0 {
             let clean = Span(verdict.soak.clean_seconds);

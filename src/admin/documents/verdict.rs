@@ -39,11 +39,11 @@ pub struct Epoch {
     #[schema(required)]
     pub version: Option<String>,
     pub cause: Cause,
-    #[schema(format = DateTime)]
-    pub since: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
     /// `None` for the present epoch.
-    #[schema(format = DateTime, required)]
-    pub until: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub until: Option<Timestamp>,
 }
 
 /// One reason why the verdict is not `safe`.
@@ -224,8 +224,8 @@ impl From<&verdict::Epoch> for Epoch {
             label: epoch.label.clone(),
             version: epoch.version.as_ref().map(ToString::to_string),
             cause: epoch.cause,
-            since: epoch.since.to_string(),
-            until: epoch.until.as_ref().map(ToString::to_string),
+            since: epoch.since,
+            until: epoch.until,
         }
     }
 }

@@ -100,8 +100,7 @@ impl Fits {
     fn state(&self, given: &Given) -> EvidenceState {
         let epoch = &self.epoch;
         // Somebody said that a new build runs, which need not name itself.
-        let is_of_before =
-            epoch.cause == Cause::Asked && given.at < epoch.since.parse().unwrap_or(given.at);
+        let is_of_before = epoch.cause == Cause::Asked && given.at < epoch.since;
         let summary = &given.summary;
         EvidenceState {
             source: summary.source(),

@@ -130,7 +130,7 @@ mod tests {
                 label: None,
                 version: None,
                 cause: Cause::Version,
-                since: at(0).to_string(),
+                since: at(0),
                 until: None,
             },
             confidence: 0.95,
