@@ -12,6 +12,30 @@ use tokio::runtime::Runtime;
 
 const ONE: &str = r#"{"id": 1}"#;
 
+/// From here on the process can open no file. Returns its limits before.
+fn open_no_more_files(sidecar: &Sidecar) -> Rlimit {
+    let none = Rlimit {
+        current: Some(3),
+        ..getrlimit(Resource::Nofile)
+    };
+    prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap()
+}
+
+/// The old stack has fewer connections than these callers need at once.
+fn three_callers_are_answered_without_further_files(sidecar: &Sidecar) {
+    let mut callers: Vec<_> = (0..3).map(|_| sidecar.caller()).collect();
+    for caller in &mut callers {
+        assert_eq!(caller.get("/items/17").status, 200);
+    }
+    open_no_more_files(sidecar);
+    for caller in &mut callers {
+        caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    for caller in &mut callers {
+        assert_eq!(caller.read().unwrap().status, 200);
+    }
+}
+
 /// A stack that accepts requests and never answers.
 fn hanging() -> Stack {
     Stack::start(|_| {
@@ -79,11 +103,7 @@ fn callers_wait_while_no_file_can_be_opened() {
     assert_eq!(sidecar.patch(r#"{"sample": {"rate": 0}}"#).status, 200);
     let mut kept = sidecar.caller();
     assert_eq!(kept.get("/items/17").status, 200);
-    let none = Rlimit {
-        current: Some(3),
-        ..getrlimit(Resource::Nofile)
-    };
-    let limits = prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap();
+    let limits = open_no_more_files(&sidecar);
     let mut waiting: Vec<_> = (0..5).map(|_| sidecar.caller()).collect();
     for caller in &mut waiting {
         caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
@@ -108,21 +128,7 @@ fn callers_share_connections_while_no_file_can_be_opened() {
     });
     let sidecar = Sidecar::start(old.addr, Stack::json(ONE).addr, "");
     assert_eq!(sidecar.patch(r#"{"sample": {"rate": 0}}"#).status, 200);
-    let mut callers: Vec<_> = (0..3).map(|_| sidecar.caller()).collect();
-    for caller in &mut callers {
-        assert_eq!(caller.get("/items/17").status, 200);
-    }
-    let none = Rlimit {
-        current: Some(3),
-        ..getrlimit(Resource::Nofile)
-    };
-    prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap();
-    for caller in &mut callers {
-        caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
-    }
-    for caller in &mut callers {
-        assert_eq!(caller.read().unwrap().status, 200);
-    }
+    three_callers_are_answered_without_further_files(&sidecar);
 }
 
 #[test]
@@ -146,22 +152,8 @@ fn streams_are_shared_while_no_file_can_be_opened() {
     );
     std::fs::write(folder.path().join("twinread.yaml"), config).unwrap();
     let sidecar = Sidecar::run(twinread(), folder);
-    let mut callers: Vec<_> = (0..3).map(|_| sidecar.caller()).collect();
-    for caller in &mut callers {
-        assert_eq!(caller.get("/items/17").status, 200);
-    }
-    let none = Rlimit {
-        current: Some(3),
-        ..getrlimit(Resource::Nofile)
-    };
-    prlimit(Some(sidecar.process()), Resource::Nofile, none).unwrap();
-    for caller in &mut callers {
-        caller.write("GET /items/17 HTTP/1.1\r\nhost: a\r\n\r\n");
-    }
-    for caller in &mut callers {
-        assert_eq!(caller.read().unwrap().status, 200);
-    }
-    assert!(old.connections() < callers.len());
+    three_callers_are_answered_without_further_files(&sidecar);
+    assert!(old.connections() < 3);
 }
 
 #[test]

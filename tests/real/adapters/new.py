@@ -1,12 +1,11 @@
 """The same table over HTTP by pg8000, reading at a replica: GET /items/ID. The name of one key is wrong until a file says mended."""
 
-import http.server
-import json
 import pathlib
 import sys
 import threading
 
 import pg8000.native
+from rows import serve
 
 PORT, DATABASE_PORT, MENDED = int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3])
 CORRUPT = 17
@@ -27,22 +26,4 @@ def row(key):
     return found
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        found = row(int(self.path.rsplit("/", 1)[-1]))
-        body = json.dumps(found or {}, indent=1).encode()
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-server.daemon_threads = True
-server.serve_forever()
+serve(PORT, row)
