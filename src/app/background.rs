@@ -84,6 +84,7 @@ impl Overrides {
         let settings = &mut config.settings;
         settings.listen = None;
         settings.mirror.listen = None;
+        settings.ext_proc.listen = None;
         settings.paused = Checks::Running;
         settings.serve_from = Stack::Old;
         settings.store.path = self.store.clone();

@@ -52,7 +52,7 @@ pub(crate) struct ReadExample {
 /// All that a replay goes on from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Replayed {
-    /// Of the files, the rules.
+    /// Of the files, the stacks, the rules.
     pub(crate) fingerprint: String,
     /// Lines or entries.
     pub(crate) recorded: u64,

@@ -76,7 +76,7 @@ pub(crate) struct KeyExample {
 /// All that a sweep goes on from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
-    /// Of the route, the keys, the rules.
+    /// Of the route, the keys, the stacks, the rules.
     pub(crate) fingerprint: String,
     seed: u64,
     pub(crate) enumeration: Enumeration,

@@ -106,6 +106,9 @@ const INTERRUPTED: u8 = 130;
 /// The share of the limits on requests to a stack that is used. The rest is for reading again what differs.
 const SHARE: f64 = 0.8;
 
+/// Lines of classes and of examples in a result for people.
+pub(super) const SHOWN: usize = 10;
+
 /// How often a line is shown that goes to no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -196,10 +199,12 @@ impl Process {
         format!("{measured} {of}")
     }
 
-    /// The checkpoint to go on from, if `--resume` is given.
+    /// The checkpoint to go on from, if `--resume` is given. It has to be of this run; `parts` names what may be others'.
     pub(super) fn checkpoint<T: DeserializeOwned>(
         &self,
         kind: &'static str,
+        fingerprint: &str,
+        parts: &str,
     ) -> Result<Option<T>, Error> {
         if !self.args.resume {
             return Ok(None);
@@ -213,6 +218,9 @@ impl Process {
             let message = format!("the store has no checkpoint of a {kind} to go on from");
             return Err(Error::Usage(message));
         };
+        if newest["fingerprint"] != fingerprint {
+            return Err(Error::Usage(format!("the checkpoint is of other {parts}")));
+        }
         let read = serde_json::from_value(newest);
         read.map(Some)
             .map_err(|error| Error::Usage(format!("the checkpoint: {error}")))

@@ -1,7 +1,7 @@
 //! `twinread replay`: reads recorded requests on both stacks.
 
 use super::{
-    background::{Bar, Common, Error, Process, Progress, exit_code},
+    background::{Bar, Common, Error, Process, Progress, SHOWN, exit_code},
     print::{Printable, fit, folded, width},
     verdict::Summary,
 };
@@ -72,14 +72,8 @@ fn replay(args: &Args) -> Result<ExitCode, Error> {
         dedupe: args.dedupe,
     };
     let fingerprint = process.fingerprint(&of_files(args)?);
-    let state = match process.checkpoint::<Replayed>(KIND)? {
-        Some(state) if state.fingerprint == fingerprint => state,
-        Some(_) => {
-            let message = "the checkpoint is of other files, stacks or rules";
-            return Err(Error::Usage(message.to_owned()));
-        }
-        None => Replayed::new(fingerprint),
-    };
+    let state = process.checkpoint(KIND, &fingerprint, "files, stacks or rules")?;
+    let state = state.unwrap_or_else(|| Replayed::new(fingerprint));
     let checkpoints = process.background.checkpoints(KIND);
     let mut bar = Bar::new();
     let on_tick = |state: &Replayed, pace: Pace| {
@@ -155,7 +149,7 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "{}", fit(&line, width))?;
         }
         write!(f, "{}", Summary::new(&replay.judged, width))?;
-        for class in replay.classes.iter().take(10) {
+        for class in replay.classes.iter().take(SHOWN) {
             let line = format!(
                 "  {}  {}  {}  {}",
                 Printable(&class.route),
@@ -163,6 +157,11 @@ impl fmt::Display for Text<'_> {
                 class.kind,
                 Counted(class.count, "read")
             );
+            write!(f, "\n{}", folded(&line, width, 4))?;
+        }
+        for example in replay.examples.iter().take(SHOWN) {
+            let read = format!("{} {}", example.method, example.path);
+            let line = format!("  {}  {}", example.outcome, Printable(&read));
             write!(f, "\n{}", folded(&line, width, 4))?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `twinread sweep`: reads enumerated keys of a route on both stacks.
 
 use super::{
-    background::{Bar, Common, Error, Process, Progress, exit_code},
+    background::{Bar, Common, Error, Process, Progress, SHOWN, exit_code},
     print::{Printable, complain, folded, width},
 };
 use crate::{
@@ -65,9 +65,6 @@ pub(crate) struct Args {
 /// What the journal of checkpoints is called.
 const KIND: &str = "sweep";
 
-/// Lines of examples and classes shown.
-const SHOWN: usize = 10;
-
 /// Exits with 0 for safe, 1 for unsafe, 2 for undecided, 64 for wrong input, 130 if interrupted.
 pub(crate) fn run(args: Args) -> ExitCode {
     exit_code(sweep(&args))
@@ -86,14 +83,9 @@ fn sweep(args: &Args) -> Result<ExitCode, Error> {
         keys.count()
     );
     let fingerprint = process.fingerprint(&of);
-    let state = match process.checkpoint::<Checkpoint>(KIND)? {
-        Some(state) if state.fingerprint == fingerprint => state,
-        Some(_) => {
-            let message = "the checkpoint is of another route, or of other keys, stacks or rules";
-            return Err(Error::Usage(message.to_owned()));
-        }
-        None => Checkpoint::new(fingerprint, keys.count(), rand::random()),
-    };
+    let parts = "routes, keys, stacks or rules";
+    let state = process.checkpoint(KIND, &fingerprint, parts)?;
+    let state = state.unwrap_or_else(|| Checkpoint::new(fingerprint, keys.count(), rand::random()));
     let limits = &process.background.config.settings.verdict;
     let (alpha, confidence) = (1.0 - limits.confidence, limits.confidence);
     let limit = limits.max_mismatch;

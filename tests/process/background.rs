@@ -244,7 +244,10 @@ fn only_the_same_goes_on(site: &Site, store: &str) {
     let wrong = resume("1..2001", &[]);
     assert_eq!(wrong.status.code(), Some(64));
     let why = String::from_utf8(wrong.stderr).unwrap();
-    assert!(why.contains("the checkpoint is of another route"), "{why}");
+    assert!(
+        why.contains("the checkpoint is of other routes, keys, stacks or rules"),
+        "{why}"
+    );
 
     let other = site.file("other.ndjson", "precious\n");
     let wrong = resume("1..2000", &["--out", &other]);
