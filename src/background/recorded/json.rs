@@ -127,7 +127,8 @@ pub(super) fn log(line: &str, mapping: &Mapping) -> Result<Recorded, Reason> {
         _ => None,
     });
     Ok(Recorded::request(RecordedRequest {
-        method: method.unwrap_or_else(|| "GET".to_owned()),
+        // It may have been a write.
+        method: method.ok_or(Reason::NoRequest)?,
         target,
         headers: headers.collect(),
         body: body.unwrap_or_default().into(),

@@ -72,11 +72,13 @@ fn json_is_read_by_its_usual_names_or_by_a_map() {
 {"request":"GET /c HTTP/1.1","status":200}
 {"method":"HEAD","url":"http://x/d","args":"e=1"}
 {"level":"info"}
+{"verb":"DELETE","path":"/g"}
 "#;
     let expected = [
         ok("GET /a?b=1"),
         ok("GET /c"),
         ok("HEAD /d?e=1"),
+        Err(Reason::NoRequest),
         Err(Reason::NoRequest),
     ];
     assert_eq!(read(text, Format::Auto, &[]), expected);
