@@ -1,19 +1,11 @@
 //! `twinread record`: a bounded recording of sampled reads, for `twinread replay`.
 
-use super::{
-    chain,
-    client::{self, Address, Error},
-    print::complain,
-};
+use super::client::{self, Address, Error};
 use crate::spanned_yaml::parse_duration;
 use serde_json::json;
 use std::{
-    fs::OpenOptions,
-    io::{BufWriter, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
+    fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf,
+    process::ExitCode, time::Duration,
 };
 
 /// Record sampled reads of a running twinread, redacted as it redacts examples
@@ -50,24 +42,21 @@ fn record(args: &Args) -> Result<ExitCode, Error> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     // Answers may be personal.
-    let file = match options.mode(0o600).open(&args.out) {
+    let mut file = match options.mode(0o600).open(&args.out) {
         Ok(file) => file,
         Err(error) => {
             let path = args.out.display();
             return Ok(super::bad_input(format!("cannot write {path}: {error}")));
         }
     };
-    let mut file = BufWriter::new(file);
     let bounds = json!({"seconds": args.time.as_secs().max(1), "max_bytes": args.max_bytes});
     let mut reads = 0_u64;
     let end = args.time + Duration::from_secs(10);
+    // Each piece is written at once, so that what ends the process leaves what came before.
     client.stream("/v1/record", &bounds, end, |bytes| {
         reads += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         file.write_all(bytes)
     })?;
-    if let Err(error) = file.flush() {
-        complain(chain(&error));
-    }
     anstream::println!("{reads} reads recorded");
     Ok(ExitCode::SUCCESS)
 }
