@@ -32,6 +32,7 @@ pub use report::{
     Rechecked, Report, ReportedDifference, ReportedRequest, RuleEvidence, SentRequest, Trace,
     Traced,
 };
+pub(crate) use report_bus::Recorder;
 pub use report_bus::{Reports, Sent};
 pub use sampler::ReadSampler;
 pub use write_tracker::Writes;

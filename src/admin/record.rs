@@ -69,7 +69,7 @@ pub(super) async fn record(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let bounds = read_bounds(body)?;
-    let Some(reads) = state.reports.record(BEHIND) else {
+    let Some(reads) = state.recorder.record(BEHIND) else {
         let detail = "another recording is under way";
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
     };

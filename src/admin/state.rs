@@ -8,7 +8,7 @@ use crate::{
     config::Running,
     export::Metrics,
     ledger::{Gauges, Ledger},
-    pipeline::Reports,
+    pipeline::Recorder,
     store::{Database, Store},
 };
 use http::{HeaderName, StatusCode};
@@ -27,7 +27,7 @@ pub struct AdminState {
     pub rechecks: Arc<Rechecks>,
     pub metrics: Metrics,
     pub readiness: Readiness,
-    pub reports: Reports,
+    pub recorder: Recorder,
 }
 
 const STORED: HeaderName = HeaderName::from_static("twinread-stored");

@@ -25,7 +25,7 @@ use crate::{
     export::{self, Metrics, Push, Sources, Traces, log},
     http_client::{Client, Health, Instance, Target},
     ledger::{Clock, Gauges, Signal},
-    pipeline::{QueueReceiver, ReadSampler, Reports, Writes, queue},
+    pipeline::{QueueReceiver, ReadSampler, Recorder, Reports, Writes, queue},
     shadow,
     stack::Stack,
     store::{Counted, Database, Store},
@@ -302,10 +302,10 @@ impl AppBuilder {
         running: Arc<Running>,
         store: Store,
         rechecks: Rechecks,
-        reports: Reports,
+        recorder: Recorder,
     ) -> AdminState {
         AdminState {
-            reports,
+            recorder,
             ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
             running,

@@ -140,14 +140,15 @@ async fn start(
     let store = shared.store();
     let reports = shared.listen_to_reports(&store, Some(Signal::Logs), &mut listeners, &env)?;
 
-    let worker = shared.worker(feed, reports.clone());
+    let recorder = reports.recorder();
+    let worker = shared.worker(feed, reports);
     let rechecks = shared.rechecks(store.clone(), worker.rereader(), shadow);
 
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
     let running = shared.running(origin, restored);
     let reflecting = shared.reflecting(worker.reflector(), running.clone());
-    let state = shared.admin_state(running, store, rechecks, reports);
+    let state = shared.admin_state(running, store, rechecks, recorder);
     let admin = shared.serve_admin(state, sockets.admin, &mut servers, &control_watch)?;
     shared.push_metrics(&mut servers, &control_watch, &env)?;
 

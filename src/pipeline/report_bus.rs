@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use tokio::sync::mpsc;
 
@@ -19,6 +19,10 @@ pub struct Reports {
     recorder: Arc<Mutex<Option<Listener>>>,
     gauges: Gauges,
 }
+
+/// Listens to what [`Reports`] sends for as long as anybody has a handle on those: it is none itself.
+#[derive(Clone, Debug)]
+pub struct Recorder(Weak<Mutex<Option<Listener>>>);
 
 /// A report sent to one listener. Its bytes count as waiting until it is dropped.
 #[derive(Debug)]
@@ -49,32 +53,13 @@ impl Reports {
         }
     }
 
-    /// Listens to every check from now on, those in order included; `None` if somebody else does.
-    pub fn record(&self, max_length: usize) -> Option<mpsc::Receiver<Sent>> {
-        let mut recorder = self.recorder();
-        if recorder.is_some() {
-            return None;
-        }
-        let (listener, rx) = Listener::new(Signal::Record, max_length);
-        *recorder = Some(listener);
-        Some(rx)
+    pub fn recorder(&self) -> Recorder {
+        Recorder(Arc::downgrade(&self.recorder))
     }
 
     /// Whether checks in order are reported, too.
     pub fn is_recorded(&self) -> bool {
-        self.recorder().is_some()
-    }
-
-    /// The recorder, if it still listens.
-    fn recorder(&self) -> MutexGuard<'_, Option<Listener>> {
-        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        if recorder
-            .as_ref()
-            .is_some_and(|recorder| recorder.tx.is_closed())
-        {
-            *recorder = None;
-        }
-        recorder
+        listening(&self.recorder).is_some()
     }
 
     /// Adds a listener that may fall behind by `max_length` reports, or by 16 MiB of them.
@@ -87,7 +72,7 @@ impl Reports {
     pub fn send(&self, report: impl Into<Arc<Report>>) {
         let report = report.into();
         let size = report.size();
-        if let Some(recorder) = self.recorder().as_ref()
+        if let Some(recorder) = listening(&self.recorder).as_ref()
             && !recorder.takes(&report, size)
         {
             self.gauges.export_dropped(Signal::Record, 1);
@@ -105,6 +90,34 @@ impl Reports {
                 }
             }
         }
+    }
+}
+
+/// The recorder, if it still listens.
+fn listening(recorder: &Mutex<Option<Listener>>) -> MutexGuard<'_, Option<Listener>> {
+    let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+    if recorder
+        .as_ref()
+        .is_some_and(|recorder| recorder.tx.is_closed())
+    {
+        *recorder = None;
+    }
+    recorder
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// Listens to every check from now on, those in order included; `None` if somebody else does, or no check comes any more.
+    pub fn record(&self, max_length: usize) -> Option<mpsc::Receiver<Sent>> {
+        let recorder = self.0.upgrade()?;
+        let mut recorder = listening(&recorder);
+        if recorder.is_some() {
+            return None;
+        }
+        let (listener, rx) = Listener::new(Signal::Record, max_length);
+        *recorder = Some(listener);
+        Some(rx)
     }
 }
 

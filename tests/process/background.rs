@@ -737,6 +737,32 @@ fn a_recording_is_bounded_in_bytes_and_hides_what_examples_hide() {
 }
 
 #[test]
+fn a_recording_does_not_hold_up_the_end() {
+    let site = Site::shop("sample: {rate: 1.0}\n");
+    let mut sidecar = site.sidecar();
+    let (admin, out) = (
+        format!("http://{}", sidecar.admin),
+        site.path("reads.ndjson"),
+    );
+    let mut record = twinread();
+    record.args(["record", "--out", &out, "--for", "1h", "--admin", &admin]);
+    let mut child = record.stdout(Stdio::null()).spawn().unwrap();
+    let mut caller = sidecar.caller();
+    eventually("it records", || {
+        caller.get("/items/1");
+        fs::read_to_string(&out)
+            .is_ok_and(|text| !text.is_empty())
+            .then_some(())
+    });
+    sidecar.signal(Signal::TERM);
+    assert!(sidecar.exited().success());
+    let given_up = sidecar.logged("some reports were given up at the end");
+    assert_eq!(given_up, Vec::<Value>::new());
+    let status = eventually("the recording ends", || child.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn credentials_come_from_the_configuration() {
     let guarded = || {
         Stack::start(|request| {

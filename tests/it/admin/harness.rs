@@ -281,7 +281,7 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         verdict,
         rechecks: Arc::new(rechecks),
         metrics,
-        reports,
+        recorder: reports.recorder(),
     };
     (state, parts)
 }
