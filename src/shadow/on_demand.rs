@@ -3,7 +3,7 @@
 use super::{
     context::{CheckContext, IdMemory, Subject, start_span},
     dual_read::{DualReader, PATIENCE, ReadError, StackAccess},
-    guarded_client::Instance,
+    guarded_client::{GuardedClient, Instance},
     replay::{Failure, Purpose, Room},
 };
 use crate::{
@@ -90,15 +90,16 @@ impl Rereader {
             request: &asked.request,
             span: &span,
         };
-        let accesses = context.clients.again(asked.primary, Instance::Own);
+        let [old, new] = context.clients.again(asked.primary, Instance::Own);
+        let granted = async |client: &Arc<GuardedClient>| {
+            let permit = client.admit_within(patience, &settings).await;
+            permit
+                .map(StackAccess::Granted)
+                .map_err(RereadError::Refused)
+        };
+        let accesses = [granted(old).await?, granted(new).await?];
         let nothing = Bytes::new();
-        let read = reader
-            .both(
-                accesses.map(StackAccess::Asks),
-                [&nothing; 2],
-                &mut asked.held,
-            )
-            .await;
+        let read = reader.both(accesses, [&nothing; 2], &mut asked.held).await;
         let [old, new] = read?.map(|reading| reading.answer);
         let compared = asked.compare(&context, (&old, &new))?;
         Ok(Reread {

@@ -237,6 +237,22 @@ fn no_more_is_read_than_the_budget_of_rechecks_allows() {
 }
 
 #[test]
+fn a_recheck_waits_for_its_turn_at_each_stack() {
+    let pair = Pair::start("");
+    let paths: Vec<String> = (1..=10).map(|id| format!("/items/{id}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let class = pair.read(&paths, "");
+    let patched = pair.sidecar.patch(r#"{"new": {"max_per_second": 5}}"#);
+    assert_eq!(patched.status, 200);
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(1), [10, 0, 0]),
+        "{document}"
+    );
+}
+
+#[test]
 fn an_unknown_class_is_a_wrong_argument() {
     let pair = Pair::start("");
     let (code, error) = pair.recheck("c0ffee", &[]);
