@@ -45,8 +45,8 @@ def run(checks, tools, twinread):
         check_github(context, asked)
         check_gitlab(context, asked)
         check_flagger(context, asked)
-        statuses.check(context, asked, TOKEN, named)
-        check_page(context, admin)
+        summaries = statuses.check(context, asked, TOKEN, named)
+        check_page(context, admin, summaries)
 
 
 class Context:
@@ -309,7 +309,7 @@ def check_exit_statuses(context):
     commands = {" ".join(path): statuses_of(text) for path, text in helps(context)}
     context.checks.equal("the page has all commands", sorted(page), sorted(commands))
     for command, codes in commands.items():
-        others = ", ".join(sorted(set(codes) - {"0", "1", "2"}))
+        others = ", ".join(sorted(set(codes) - {"0", "1", "2"}, key=int))
         expected = [codes.get("0", ""), codes.get("1", ""), codes.get("2", ""), others]
         context.checks.equal(f"exit statuses of {command}", page.get(command), expected)
     return {(command, int(code)) for command, codes in commands.items() for code in codes}
@@ -328,14 +328,14 @@ def statuses_of(text):
     return dict(re.findall(r"^  (\d+) +(.*)$", text.partition("Exit codes:")[2], re.MULTILINE))
 
 
-def check_page(context, admin):
+def check_page(context, admin, summaries):
     page = PAGE.read_text()
     (started,) = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     # It runs already, on a port of its own, which is all that differs from the page.
     context.checks.equal("what the page starts", started, "twinread demo --keep > demo.txt 2>&1 &\n")
     folder = context.folder / "page"
     folder.mkdir()
-    check_json(context, page, admin)
+    check_json(context, page, admin, summaries)
     for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, printed = example.partition("\n")
@@ -363,17 +363,24 @@ COMMANDS = {
 }
 
 
-def check_json(context, page, admin):
-    """The documents of the page and those that are printed have the same members, and are what the OpenAPI document says."""
+def check_json(context, page, admin, summaries):
+    """`summaries` are what replays and sweeps printed. The documents of the page and those that are printed have the same members, and are what the OpenAPI document says."""
     import jsonschema  # of PyPI
 
     port = int(admin.rsplit(":", 1)[1])
     described = call(port, "GET", "/v1/openapi.json").json()
     documents = dict(re.findall(r"^`([a-z -]+)`[^\n]*:\n\n```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     table = dict(re.findall(r"^\| `([^`]+ --json)` \|[^|]*\| (.*) \|$", page, re.MULTILINE))
-    context.checks.equal("rows of the table of documents", sorted(table), sorted(COMMANDS))
+    context.checks.equal("rows of the table of documents", sorted(table), sorted([*COMMANDS, *summaries]))
     (context.folder / "rules.yaml").write_text("rules: [{id: quantity, why: an example, at: $.quantity, do: ignore}]\n")
     example = call(port, "GET", COMMANDS["mismatches --json"][1]).json()["mismatches"][0]["id"]
+
+    def fit(name, schema, document):
+        validator = jsonschema.Draft202012Validator({**described, "$ref": f"#/components/schemas/{schema}"})
+        context.checks.equal(f"{name} is a {schema}", [error.message for error in validator.iter_errors(document)], [])
+
+    for name, summary in summaries.items():
+        fit(name, table[name].strip("`"), summary)
     for name, (command, path) in COMMANDS.items():
         ran = context.shell([], f"twinread {command.replace('EXAMPLE', example)}", TWINREAD_ADMIN=admin)
         every = [json.loads(ran.stdout)]
@@ -388,8 +395,7 @@ def check_json(context, page, admin):
         else:
             parts = [(table[name].strip("`"), each) for each in every]
         for part, document in parts:
-            validator = jsonschema.Draft202012Validator({**described, "$ref": f"#/components/schemas/{part}"})
-            context.checks.equal(f"{name} is a {part}", [error.message for error in validator.iter_errors(document)], [])
+            fit(name, part, document)
         for each in every[1:]:
             context.checks.equal(f"members of {name}", sorted((members(each) ^ members(every[0])) - OPTIONAL), [])
     context.checks.equal("other documents of the page", documents, {})

@@ -1,5 +1,6 @@
 """Each exit status that docs/automation.md names, of a command that ends with it."""
 
+import json
 import socket
 import time
 
@@ -80,11 +81,33 @@ ENDINGS = [
     (None, 64, "man nowhere"),
     ("unsafe", 64, "recheck --class nothing"),
     ("none", 69, "recheck --class 0123456789abcdef"),
+    ("safe", 0, "record --out reads --for 1s"),
+    ("safe", 64, "record --out reads --for none"),
+    ("none", 69, "record --out reads"),
+]
+
+# Limits that a few reads decide on.
+LIMITS = "verdict: {max_mismatch: 0.5, max_error: 0.5, max_noise: 0.5, max_uncompared: 0.5, confidence: 0.5}\n"
+
+# What the new stack answers, the status, and what ends with it. The first of each command prints its summary.
+RUNS = [
+    ("right", 0, "sweep --keys 1..20 --json"),
+    ("right", 64, "sweep --keys nothing.csv"),
+    ("right", 69, "sweep --keys 1..20 --admin http://NOBODY"),
+    ("right", 130, "sweep --keys 1..100000"),
+    ("wrong", 1, "sweep --keys 1..20"),
+    ("late", 2, "sweep --keys 1..3"),
+    ("right", 0, "replay some.ndjson --json"),
+    ("right", 64, "replay nothing.ndjson"),
+    ("right", 69, "replay some.ndjson --admin http://NOBODY"),
+    ("right", 130, "replay many.ndjson"),
+    ("right", 2, "replay one.ndjson"),
+    ("wrong", 1, "replay some.ndjson"),
 ]
 
 
 def check(context, asked, token, named):
-    """`named` has the pairs of command and status that the page has."""
+    """`named` has the pairs of command and status that the page has. What replays and sweeps print as JSON."""
     folder = context.folder / "statuses"
     folder.mkdir()
     for name, text in FILES.items():
@@ -96,8 +119,10 @@ def check(context, asked, token, named):
         (folder / "taken.yaml").write_text(configuration({**ports, "ADMIN": taken}))
         endings = [(who, status, command.replace("TAKEN", taken)) for who, status, command in ENDINGS]
         found = {ended(context, folder, each, asked, token) for each in endings}
-    found |= {stopped(context, folder, ports["ADMIN"])} | rechecked(context, folder)
+    ran, summaries = in_background(context, folder)
+    found |= {stopped(context, folder, ports["ADMIN"])} | rechecked(context, folder) | ran
     context.checks.equal("each exit status of the page was seen, and no other", found ^ named, set())
+    return summaries
 
 
 def configuration(ports):
@@ -148,3 +173,26 @@ def rechecked(context, folder):
                 ran = context.shell([], f"twinread {command}", folder, TWINREAD_ADMIN=f"http://{LOCALHOST}:{sidecar.admin}")
                 statuses.add(seen(context, status, command, ran))
     return statuses
+
+
+def in_background(context, folder):
+    """Replays and sweeps over two stacks, and their summaries."""
+    answers = {"right": lambda: {"price": 1}, "wrong": lambda: {"price": 2}, "late": lambda: time.sleep(1)}
+    state = {}
+    for name, number in (("one", 1), ("some", 20), ("many", 100_000)):
+        lines = (json.dumps({"method": "GET", "path": f"/users/{each}"}) + "\n" for each in range(number))
+        (folder / f"{name}.ndjson").write_text("".join(lines))
+    statuses, summaries = set(), {}
+    with stack(lambda path: {"price": 1}) as (old, _), stack(lambda path: answers[state["new"]]()) as (new, _):
+        ports = {"OLD": old, "NEW": new, "LISTEN": f"{LOCALHOST}:{free_port()}", "ADMIN": f"{LOCALHOST}:{free_port()}"}
+        (folder / "stacks.yaml").write_text(configuration(ports) + LIMITS)
+        for state["new"], status, command in RUNS:
+            more = " --route 'GET /users/{id}'" if command.startswith("sweep") else " --format json"
+            script = f"twinread {command}{more} --config stacks.yaml".replace("NOBODY", f"{LOCALHOST}:{free_port()}")
+            if status == 130:
+                script = f"timeout --preserve-status --signal INT 5 {script}"
+            ran = context.shell([], script, folder)
+            statuses.add(seen(context, status, command, ran))
+            if "--json" in command:
+                summaries[f"{command.split()[0]} --json"] = json.loads(ran.stdout)
+    return statuses, summaries
