@@ -61,10 +61,10 @@ def check(checks, sidecar, stack, case):
 
 def check_http1(checks, sidecar, stack, name, sent):
     """As `abuse` does it before a stack of HTTP/1.1."""
-    counted = abuse.count(sidecar)
+    before = abuse.count(sidecar)
     answer = abuse.exchange(sidecar.listen, sent)
-    counted = abuse.count(sidecar) - counted
     requests, faults = stack.take()
+    counted = abuse.counted_since(sidecar, before, len(requests))
     checks.that(f"{name}: {len(requests)} seen of {counted} counted", not faults and len(requests) <= counted, faults)
     is_answer = answer is None or answer == b"" or re.match(rb"HTTP/1\.[01] [1-5]\d\d ", answer)
     checks.that(f"{name}: an answer is HTTP", is_answer, answer)

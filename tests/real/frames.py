@@ -1,12 +1,12 @@
 """HTTP/2 frame by frame: the cases of RFC 9113, sections 3 to 8, built with PyPI's `hyperframe` and `hpack`."""
 
 import contextlib
-import json
 import socket
 import struct
 
+from abuse import count, counted_since, reached
 from exchanges import sidecar_on, stack_on
-from harness import LOCALHOST, call
+from harness import LOCALHOST
 from wire import AUTHORITY
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -22,18 +22,15 @@ def run(checks, tools, twinread):
     cases = {**connection_cases(), **stream_cases(), **request_cases()}
     with stack_on(tools, 1) as port, sidecar_on(tools, twinread, port, 1, "0") as sidecar:
         for name, (sent, expected) in cases.items():
-            counted, seen = sidecar.total("twinread_live_requests_total"), reached(port)
+            before, seen = count(sidecar), reached(port)
             found = play(sidecar.listen, sent)
             checks.that(f"HTTP/2 {name}", expected(found), found)
-            counted, seen = sidecar.total("twinread_live_requests_total") - counted, reached(port) - seen
-            checks.that(f"HTTP/2 {name}: {seen} seen of {counted:.0f} counted", seen <= counted)
+            seen = reached(port) - seen
+            counted = counted_since(sidecar, before, seen)
+            checks.that(f"HTTP/2 {name}: {seen} seen of {counted} counted", seen <= counted)
         checks.equal("it still answers", sidecar.get("/echo").status, 200)
         checks.equal("it still runs", sidecar.child.poll(), None)
     print(f"      {len(cases)} cases")
-
-
-def reached(stack):
-    return json.loads(call(stack, "GET", "/seen").body)["seen"]
 
 
 # What may come back. A stream error may always be answered as one of the connection (RFC 9113 5.4.2).
