@@ -13,6 +13,7 @@ mod redact;
 mod route;
 pub mod rules;
 mod sample;
+mod serve;
 mod spanned_yaml;
 pub mod stack;
 mod trace_context;

@@ -60,6 +60,9 @@ pub mod config {
 pub mod drain {
     pub use crate::drain::{Signal, channel};
 }
+pub mod serve {
+    pub use crate::serve::{Percent, Percents, Rescue, Serve, ServeBy};
+}
 pub mod export {
     pub use crate::export::{Config, Metrics, Protocol, Push, Sources, Traces};
     pub mod log {

@@ -56,8 +56,8 @@ pub(super) async fn livez() -> Json<Alive> {
     ),
 )]
 pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
-    let primary = state.running.config().settings.serve_from;
-    let mut health = state.readiness.document(primary);
+    let config = state.running.config();
+    let mut health = state.readiness.document(&config.settings.serve);
     health.impaired.extend(state.running.impairments());
     if health.missing.is_empty() {
         let status = "ready".to_owned();

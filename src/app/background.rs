@@ -10,6 +10,7 @@ use crate::{
     export::log,
     ledger::Clock,
     pipeline::{Queue, ReadRequest},
+    serve::Serve,
     settings::Checks,
     shadow::{self, RereadError, Rereader},
     stack::Stack,
@@ -86,7 +87,7 @@ impl Overrides {
         settings.mirror.listen = None;
         settings.ext_proc.listen = None;
         settings.paused = Checks::Running;
-        settings.serve_from = Stack::Old;
+        settings.serve = Serve::default();
         settings.store.path = self.store.clone();
         settings.log = log;
         settings.queue.max_age = MAX_AGE;

@@ -282,7 +282,7 @@ impl AppBuilder {
             clock.run(drain.clone()).boxed()
         });
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
-        let primary = self.config.settings.serve_from;
+        let primary = self.config.settings.serve.primary();
         let target = match primary {
             Stack::Old => self.config.old.clone(),
             Stack::New => self.config.new.clone(),

@@ -89,7 +89,7 @@ impl Reflecting {
     /// Returns whether the stack has answered.
     async fn ask(&self, stack: Stack) -> bool {
         let config = self.config.get();
-        let primary = config.settings.serve_from;
+        let primary = config.settings.serve.primary();
         let found = self.reflector.ask(stack, primary, &self.budget).await;
         let found = found.map_err(|error| error.to_string());
         let is_done = found.is_ok();

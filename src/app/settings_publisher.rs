@@ -123,7 +123,7 @@ fn stacks(config: &Config) -> impl Iterator<Item = &Arc<Target>> {
 fn live(config: &Config, redactor: &Redactor) -> live::LiveSettings {
     let settings = &config.settings;
     live::LiveSettings {
-        serve_from: settings.serve_from,
+        serve: Arc::new(settings.serve.clone()),
         checks: settings.paused,
         reads: settings.reads.clone(),
         routes: config.routes.clone(),

@@ -293,7 +293,7 @@ impl RecordedRequest {
     pub(super) fn read(&self) -> Option<ReadRequest> {
         let mut headers = header_map(&self.headers);
         let marks = Marks::of(&headers);
-        hop::strip_request(&mut headers, marks, None);
+        hop::strip_request(&mut headers, marks, [None; 2]);
         for name in &NOT_REPLAYED {
             headers.remove(name);
         }

@@ -183,7 +183,7 @@ mod tests {
             "sample.rate=0.2",
             "sample.by=header:x-user",
             "new.timeout=5s",
-            "serve_from=new",
+            "serve.new=25",
             "paused=true",
             "queue.max_age=null",
             "recheck.after=[200ms, 1s]",
@@ -191,7 +191,7 @@ mod tests {
         let expected = json!({
             "sample": {"rate": 0.2, "by": "header:x-user"},
             "new": {"timeout": "5s"},
-            "serve_from": "new",
+            "serve": {"new": 25},
             "paused": true,
             "queue": {"max_age": null},
             "recheck": {"after": ["200ms", "1s"]},

@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn runtime_settings_are_the_leaves_of_their_sections() {
         let names: Vec<_> = runtime_settings().map(|(path, _)| path.join(".")).collect();
-        let expected = "serve_from paused old.timeout old.max_in_flight old.max_per_second \
+        let expected = "serve.new serve.by serve.salt serve.routes serve.writes serve.rescue.enabled serve.rescue.timeout serve.header paused old.timeout old.max_in_flight old.max_per_second \
             old.breaker.failures old.breaker.cool_down new.timeout new.max_in_flight new.max_per_second \
             new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
             sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \

@@ -76,6 +76,7 @@ impl Running {
         publish: impl Fn(&Config) + Send + Sync + 'static,
     ) -> Self {
         gauges.settings_revision.set(1u64);
+        gauges.serve_new.set(loaded.config.settings.serve.new);
         let file = origin.file.clone().into_iter();
         let paths = file.chain(loaded.inputs.paths()).collect();
         Self {
@@ -207,6 +208,8 @@ impl Running {
         state.loaded = next;
         state.revision += 1;
         self.gauges.settings_revision.set(state.revision);
+        let serve = &state.loaded.config.settings.serve;
+        self.gauges.serve_new.set(serve.new);
         (self.publish)(&state.loaded.config);
         (self.keep)(&state.loaded.layers.api, state.settings());
         let now = (state.revision, Timestamp::now());

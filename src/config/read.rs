@@ -3,7 +3,7 @@
 use super::{
     addresses::{self, Addresses, Checked, LISTENERS},
     load::Inputs,
-    sections::Sections,
+    sections::{Sections, Writes, WritesBy},
     stacks::{StackSection, StackUrl},
     warnings::{self, Valid},
 };
@@ -11,6 +11,7 @@ use crate::{
     compare::CompareConfig,
     http_client::{Instance, Target},
     route::Routes,
+    serve::Serve,
     settings::{Capture, ListenerLimits},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
     stack::Stack,
@@ -64,6 +65,7 @@ impl Config {
         faults.collect(check_admin(at));
         faults.collect(check_listeners(at));
         faults.collect(check_path(at));
+        faults.collect(check_serve(at));
         faults.collect(check_capture(at));
         faults.collect(check_version_header(at));
         let stacks = faults.collect(Stacks::read(at, inputs)).flatten();
@@ -234,9 +236,32 @@ fn check_path(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
         let message = "null takes twinread out of the path, and then mirror.listen or ext_proc.listen has to be set";
         faults.push(listen.fault(message));
     }
-    if listen.node.is_null() && value(root, &["serve_from"]) == Some(Stack::New) {
-        let message = "nobody is served from here while listen is null, expected old";
-        faults.push(addresses::at(root, &["serve_from"]).fault(message));
+    let serve = value::<Serve>(root, &["serve"]).filter(|_| listen.node.is_null());
+    if serve.is_some_and(|serve| serve.serves(Stack::New)) {
+        let message =
+            "nobody is served from here while listen is null, expected the old stack for all";
+        faults.push(addresses::at(root, &["serve"]).fault(message));
+    }
+    faults.into_result(())
+}
+
+/// Between none and all, it has to be said whose percent it is, and who writes to the new stack has to write to the old
+/// one, too.
+fn check_serve(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
+    let mut faults = ConfigErrors::default();
+    let Some(serve) = value::<Serve>(root, &["serve"]) else {
+        return Ok(());
+    };
+    if serve.needs_key() && serve.by.is_none() {
+        let message =
+            "a percent between 0 and 100 needs one of header:NAME, cookie:NAME, trace, chance";
+        faults.push(addresses::at(root, &["serve", "by"]).fault(message));
+    }
+    let writes = value::<Writes>(root, &["writes"]);
+    if serve.writes == Stack::New && writes.is_some_and(|writes| writes.by == WritesBy::Nobody) {
+        let message =
+            "nothing writes to the old stack then, expected old, or writes.by: application";
+        faults.push(addresses::at(root, &["serve", "writes"]).fault(message));
     }
     faults.into_result(())
 }

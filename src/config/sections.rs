@@ -7,9 +7,10 @@ use crate::{
     redact::{self, Secret},
     route::Routes,
     sample::{Reads, Sampling},
+    serve::Serve,
     settings::{Capture, Checks, Drain, ListenerLimits, QueueLimits},
     shadow::{Conditional, Recheck},
-    spanned_yaml::{Change, Cursor, Form, Setting, reference, settings},
+    spanned_yaml::{Change, Choice, Cursor, Form, Setting, reference, settings},
     stack::Stack,
     store,
     transport::{Address, InvalidAddress, ServerFiles, TrustedProxies},
@@ -59,9 +60,12 @@ settings! {
         /// one that twinread gave itself).
         #[setting(default: "none", change: Change::File)]
         pub access_log: AccessLog,
-        /// Which stack answers the caller; changeable at runtime.
-        #[setting(default: "old", change: Change::Runtime)]
-        pub serve_from: Stack,
+        /// Which stack answers callers.
+        #[setting(change: Change::Runtime)]
+        pub serve: Serve,
+        /// How writes reach both stacks.
+        #[setting(change: Change::File)]
+        pub writes: Writes,
         /// Whether nothing is sampled for now.
         #[setting(default: "false", change: Change::Runtime)]
         pub paused: Checks,
@@ -163,6 +167,24 @@ settings! {
 }
 
 settings! {
+    /// The section `writes`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Writes: Default {
+        /// Who writes to both stacks: nobody, or the application itself.
+        #[setting(default: "none")]
+        pub by: WritesBy,
+    }
+}
+
+/// Who writes to both stacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WritesBy {
+    #[default]
+    Nobody,
+    Application,
+}
+
+settings! {
     /// The section `epoch`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Epoch: Default {
@@ -198,6 +220,13 @@ const FILES: Form<Vec<String>> = Form {
     },
     schema: |_| json!({"type": "array", "items": {"type": "string"}}),
 };
+
+// === impl WritesBy ===
+
+impl Choice for WritesBy {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::Nobody), ("application", Self::Application)];
+}
 
 // === impl Address ===
 

@@ -82,15 +82,15 @@ pub(crate) fn never_forwards(name: &HeaderName) -> bool {
 
 /// Removes hop-by-hop headers and those for twinread from a request. Keeps `Transfer-Encoding`, because it announces a
 /// body; the guard has ensured that it is `chunked`, in any case.
-pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
+pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, ours: [Option<&HeaderName>; 2]) {
     let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
     let options = connection_options(headers, marks);
-    let has_ours = || headers.keys().any(|name| own::is_for_us(name, force));
+    let has_ours = || headers.keys().any(|name| own::is_for_us(name, ours));
     if marks.have_any(STRIPPED) || has_ours() {
         remove_in_order(headers, |name| match *name {
             CONNECTION | UPGRADE => true,
             TE => !keeps_te,
-            _ => is_hop_by_hop(name, &options) || own::is_for_us(name, force),
+            _ => is_hop_by_hop(name, &options) || own::is_for_us(name, ours),
         });
     }
     if keeps_te {

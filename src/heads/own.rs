@@ -16,9 +16,10 @@ pub(crate) fn is_named(name: &HeaderName) -> bool {
     is_over && is_same(start, PREFIX) && *name != HOP
 }
 
-/// Whether the header is not forwarded. `force` is the name in `sample.force_header`.
-pub(crate) fn is_for_us(name: &HeaderName, force: Option<&HeaderName>) -> bool {
-    is_named(name) || force.is_some_and(|force| is_same(name.as_str(), force.as_str()))
+/// Whether the header is not forwarded. `ours` are the names in `sample.force_header` and `serve.header`.
+pub(crate) fn is_for_us(name: &HeaderName, ours: [Option<&HeaderName>; 2]) -> bool {
+    let mut ours = ours.into_iter().flatten();
+    is_named(name) || ours.any(|own| is_same(name.as_str(), own.as_str()))
 }
 
 /// Whether a stack behind CGI or WSGI may confuse both names, because it receives `-` as `_`.

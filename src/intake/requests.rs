@@ -45,7 +45,8 @@ impl Intake {
         }
         let headers = request.headers_mut();
         let marks = Marks::of(headers);
-        hop::strip_request(headers, marks, settings.sampling.force_header.as_ref());
+        let force = settings.sampling.force_header.as_ref();
+        hop::strip_request(headers, marks, [force, None]);
         Ok(request)
     }
 

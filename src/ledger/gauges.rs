@@ -25,6 +25,12 @@ pub struct GaugeValues {
     /// 1 while the circuit breaker of the control instance is open.
     pub control_open: Gauge,
     pub settings_revision: Gauge,
+    /// `serve.new`, in hundredths of a percent.
+    pub serve_new: Gauge,
+    /// Reads that the old stack answered for want of a key.
+    pub served_keyless: Gauge,
+    /// Reads that the old stack answered because the new one did not.
+    pub served_rescued: Gauge,
     pub reload_failures: Gauge,
     /// 1 if the last reload was refused.
     pub reload_refused: Gauge,

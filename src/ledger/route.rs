@@ -271,7 +271,12 @@ impl Ticket {
         &self.route
     }
 
-    /// The stack that was primary when the read was sampled.
+    /// Another stack than the one that was to answer may have answered.
+    pub fn answered_by(&mut self, stack: Stack) {
+        self.draw.primary = stack;
+    }
+
+    /// The stack that answers the caller.
     pub fn primary(&self) -> Stack {
         self.draw.primary
     }

@@ -6,7 +6,7 @@ use super::{
         request::RequestBody,
         response::{Origin, ResponseBody},
     },
-    control,
+    control::{self, Asked},
     ending::Ending,
     forward::{Forward, Forwarding},
     forwarded::Scheme,
@@ -24,8 +24,8 @@ use crate::{
     },
     http_client::{Health, Instance, NoAnswer, WriterHandle},
     ledger::{AnsweredBy, Bound, Gauges, LiveFailure, Timings},
-    sample::Wish,
     settings::{Current, ListenerLimits},
+    stack::Stack,
 };
 use futures_util::{future::Either, task::AtomicWaker};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
@@ -109,7 +109,10 @@ pub(super) struct Call {
     pub(super) version: Version,
     pub(super) marks: Marks,
     pub(super) upgrade: Option<Box<Upgrade>>,
-    pub(super) wish: Wish,
+    pub(super) asked: Asked,
+    pub(super) primary: Stack,
+    /// Whether it may be sent to both stacks: a declared read.
+    pub(super) is_read: bool,
 }
 
 /// A request that no stack receives.
@@ -270,19 +273,22 @@ impl ConnectionService {
             return Err(RefusedRequest { problem, exchange });
         }
         let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));
-        let wish = control::wish(request.headers(), marks, &live);
-        let force = live.sampling.force_header.as_ref();
-        hop::strip_request(request.headers_mut(), marks, force);
+        let asked = control::asked(request.headers(), marks, &live);
+        let ours = [&live.sampling.force_header, &live.serve.header];
+        hop::strip_request(request.headers_mut(), marks, ours.map(Option::as_ref));
         let caller = (self.caller.peer, self.caller.scheme);
         live.forwarded.apply(&mut request, caller);
         Ok(Call {
             version,
             request,
-            live,
             exchange,
             marks,
             upgrade,
-            wish,
+            asked,
+            // A read may have another one.
+            primary: live.serve.writes,
+            is_read: false,
+            live,
         })
     }
 

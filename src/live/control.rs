@@ -4,19 +4,30 @@ use super::settings::LiveSettings;
 use crate::{
     heads::hop::{Mark, Marks},
     sample::Wish,
+    stack::Stack,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Carries the `live_token`.
 const TOKEN: HeaderName = HeaderName::from_static("x-twinread-token");
-/// The caller's wish, if it is allowed.
-pub(super) fn wish(headers: &HeaderMap, marks: Marks, live: &LiveSettings) -> Wish {
+
+/// What an allowed caller asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    pub(super) wish: Wish,
+    /// The stack that is to answer.
+    pub(super) stack: Option<Stack>,
+}
+
+pub(super) fn asked(headers: &HeaderMap, marks: Marks, live: &LiveSettings) -> Asked {
+    if !marks.have(Mark::Control) || !has_token(headers, live) {
+        return Asked::default();
+    }
     let force = live.sampling.force_header.as_ref();
-    let is_asked = force.is_some_and(|name| headers.contains_key(name));
-    if is_asked && marks.have(Mark::Control) && has_token(headers, live) {
-        Wish::Forced
-    } else {
-        Wish::None
+    let is_forced = force.is_some_and(|name| headers.contains_key(name));
+    Asked {
+        wish: if is_forced { Wish::Forced } else { Wish::None },
+        stack: live.serve.asked(headers),
     }
 }
 

@@ -35,8 +35,9 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
+use tokio::time::{self, Sleep};
 
 /// Forwards requests to the serving stack.
 #[derive(Clone, Debug)]
@@ -60,6 +61,14 @@ struct Pending {
     primary: Stack,
 }
 
+/// A read for the old stack, if the new one does not answer it.
+#[derive(Debug)]
+struct Rescue {
+    request: CompactRequest,
+    timeout: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
 /// Why an answer of the primary does not reach the caller.
 #[derive(Debug, thiserror::Error)]
 enum Rejected {
@@ -75,7 +84,7 @@ enum Rejected {
 /// Resolves to the answer for the caller.
 pub(super) type Forwarding = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 type Answered = Result<Response<PooledBody<RequestBody>>, Error>;
-type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
+type Later = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 pin_project! {
     /// Waits for the primary's answer. Written by hand, because an async block would store the answer's future twice.
@@ -83,7 +92,9 @@ pin_project! {
         #[pin]
         answer: F,
         again: Option<CompactRequest>,
-        retry: Option<Retry>,
+        rescue: Option<Box<Rescue>>,
+        // Takes the place of `answer`.
+        later: Option<Later>,
         pending: Option<Pending>,
         stacks: Arc<Stacks>,
         sent: Instant,
@@ -108,8 +119,9 @@ impl Forward {
     /// Sends a request to the primary.
     pub(super) fn send(&self, call: Call) -> Forwarding {
         let stacks = self.0.clone();
-        let primary = call.live.serve_from;
+        let primary = call.primary;
         let client = &stacks.clients[primary as usize];
+        let rescue = Rescue::of(&call);
         let (mut request, pending) = Pending::of(call, client);
         let again = replayable(&request, client.is_http2());
         pending.inform(&mut request);
@@ -119,7 +131,8 @@ impl Forward {
         Box::pin(Waiting {
             answer,
             again,
-            retry: None,
+            rescue,
+            later: None,
             pending: Some(pending),
             stacks,
             sent,
@@ -133,30 +146,58 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
     type Output = Response<ResponseBody>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = match this.retry {
-            Some(retry) => ready!(retry.as_mut().poll(cx)),
-            None => match (ready!(this.answer.poll(cx)), this.again.take()) {
-                (Err(error), Some(kept)) if may_repeat(&error, &kept.method) => {
-                    let pending = this.pending.as_ref().expect(UNFINISHED);
-                    let retry = this.stacks.clone().send_again(again(kept), pending);
-                    ready!(this.retry.insert(retry).as_mut().poll(cx))
-                }
-                (answer, _) => answer,
-            },
-        };
-        let pending = this.pending.take().expect(UNFINISHED);
-        Poll::Ready(this.stacks.answer(pending, answer, *this.sent))
+        let mut this = self.project();
+        loop {
+            let answer = match this.later {
+                Some(later) => later.as_mut().poll(cx),
+                None => this.answer.as_mut().poll(cx),
+            };
+            let pending = this.pending.as_mut().expect(UNFINISHED);
+            if let Poll::Ready(Err(error)) = &answer
+                && let Some(kept) = this.again.take_if(|kept| may_repeat(error, &kept.method))
+            {
+                *this.later = Some(this.stacks.clone().send_again(again(kept), pending));
+                continue;
+            }
+            if let Some(rescue) = this.rescue.take_if(|rescue| rescue.is_due(&answer, cx)) {
+                // It was for the new stack.
+                *this.again = None;
+                *this.later = Some(this.stacks.rescue(*rescue, pending, answer));
+                *this.sent = Instant::now();
+                continue;
+            }
+            let answer = ready!(answer);
+            let pending = this.pending.take().expect(UNFINISHED);
+            return Poll::Ready(this.stacks.answer(pending, answer, *this.sent));
+        }
     }
 }
 
 // === impl Stacks ===
 
 impl Stacks {
-    fn send_again(self: Arc<Self>, mut request: Request<RequestBody>, pending: &Pending) -> Retry {
+    fn send_again(self: Arc<Self>, mut request: Request<RequestBody>, pending: &Pending) -> Later {
         pending.inform(&mut request);
         let primary = pending.primary as usize;
         Box::pin(async move { self.clients[primary].send_fresh(request).await })
+    }
+
+    /// Sends a read to the old stack that the new one did not answer.
+    fn rescue(&self, rescue: Rescue, pending: &mut Pending, answer: Poll<Answered>) -> Later {
+        let health = self.clients[pending.primary as usize].health();
+        match answer {
+            Poll::Ready(Err(error)) => drop(problem(&error, pending.primary, health)),
+            Poll::Pending => health.failed(NoAnswer::Timeout(rescue.timeout), None),
+            Poll::Ready(Ok(_)) => {}
+        }
+        pending.exchange.caller.gauges.served_rescued.add(1);
+        pending.primary = Stack::Old;
+        let client = &self.clients[Stack::Old as usize];
+        let (mut parts, body) = again(rescue.request).into_parts();
+        client.target().prepare(&mut parts);
+        let mut request = Request::from_parts(parts, body);
+        pending.inform(&mut request);
+        Box::pin(client.send(request))
     }
 
     fn answer(
@@ -214,6 +255,34 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
+// === impl Rescue ===
+
+impl Rescue {
+    /// `None` if the request may not be sent to another stack, or cannot be.
+    fn of(call: &Call) -> Option<Box<Self>> {
+        let rescue = &call.live.serve.rescue;
+        if !rescue.enabled || call.primary == Stack::Old || !call.is_read {
+            return None;
+        }
+        let request = replayable(&call.request, true)?;
+        let timer = Box::pin(time::sleep(rescue.timeout));
+        Some(Box::new(Self {
+            request,
+            timeout: rescue.timeout,
+            timer,
+        }))
+    }
+
+    /// Whether the new stack has failed.
+    fn is_due(&mut self, answer: &Poll<Answered>, cx: &mut Context<'_>) -> bool {
+        match answer {
+            Poll::Ready(Ok(answer)) => matches!(answer.status().as_u16(), 502..=504),
+            Poll::Ready(Err(error)) => error.why().is_some(),
+            Poll::Pending => self.timer.as_mut().poll(cx).is_ready(),
+        }
+    }
+}
+
 // === impl Pending ===
 
 impl Pending {
@@ -238,7 +307,7 @@ impl Pending {
             version: call.version,
             upgrade: call.upgrade,
             handle,
-            primary: call.live.serve_from,
+            primary: call.primary,
         };
         (Request::from_parts(parts, body), pending)
     }

@@ -18,7 +18,9 @@ use crate::{
     },
     route::{Access, Keys},
     sample::{Declared, Wish},
+    serve::Served,
     settings::Checks,
+    stack::Stack,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -68,6 +70,7 @@ struct Deferred {
     body: SharedCopy,
     declared: Declared,
     wish: Wish,
+    primary: Stack,
 }
 
 // === impl Sampler ===
@@ -85,6 +88,10 @@ impl Sampler {
         if let (Some(line), Some(named)) = (&mut call.exchange.line, &named) {
             line.route = Some(named.route.name().clone());
         }
+        if declared == Declared::Read && call.upgrade.is_none() {
+            call.is_read = true;
+            self.choose_primary(call, named.as_ref());
+        }
         let plan = self.plan(call, declared, named.as_ref());
         let is_deferred = named.is_none() || matches!(plan, Plan::Decide);
         Observed {
@@ -94,8 +101,25 @@ impl Sampler {
             deferred: is_deferred.then(|| Box::new(self.defer(call, declared))),
             plan,
             status: None,
-            answered_by: call.live.serve_from.into(),
+            answered_by: call.primary.into(),
         }
+    }
+
+    /// The stack that answers a read.
+    fn choose_primary(&self, call: &mut Call, named: Option<&Named>) {
+        if let Some(stack) = call.asked.stack {
+            call.primary = stack;
+            return;
+        }
+        let route = named.map(|named| &**named.route.name());
+        let headers = call.request.headers();
+        call.primary = match call.live.serve.of_read(headers, route, rand::random) {
+            Served::By(stack) => stack,
+            Served::Keyless => {
+                self.handles.gauges.served_keyless.add(1);
+                Stack::Old
+            }
+        };
     }
 
     fn plan(&self, call: &mut Call, declared: Declared, named: Option<&Named>) -> Plan {
@@ -127,11 +151,16 @@ impl Sampler {
 
     fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
         let rate = named.rate.unwrap_or(call.live.sampling.rate);
-        if call.wish == Wish::None && rate <= 0.0 {
+        if call.asked.wish == Wish::None && rate <= 0.0 {
             return Plan::Pass;
         }
         let request = &call.request;
-        let Some(draw) = self.draw(&call.live, named, request.headers(), call.wish) else {
+        let Some(draw) = self.draw(
+            &call.live,
+            named,
+            request.headers(),
+            (call.asked.wish, call.primary),
+        ) else {
             return Plan::Pass;
         };
         let kept = CompactRequest::of_read(request.method(), request.uri(), request.headers());
@@ -151,7 +180,8 @@ impl Sampler {
                 body: Bytes::new(),
             },
             declared,
-            wish: call.wish,
+            wish: call.asked.wish,
+            primary: call.primary,
         }
     }
 
@@ -161,14 +191,11 @@ impl Sampler {
         live: &LiveSettings,
         named: &Named,
         headers: &HeaderMap,
-        wish: Wish,
+        (wish, primary): (Wish, Stack),
     ) -> Option<Draw> {
         let drawn = &self.handles.sampler;
         let draw = drawn.draw(&live.sampling, named, headers, wish)?;
-        Some(Draw {
-            primary: live.serve_from,
-            ..draw
-        })
+        Some(Draw { primary, ..draw })
     }
 
     /// Begins a check; `None` if the budget has no room even for its head.
@@ -248,7 +275,8 @@ impl Observed {
         let named = deferred.name(&mut self.named, &sampler.handles.ledger)?;
         named.route.count_live_read();
         let (live, request) = (&deferred.live, &deferred.request);
-        let draw = sampler.draw(live, named, &request.headers, deferred.wish)?;
+        let asked = (deferred.wish, deferred.primary);
+        let draw = sampler.draw(live, named, &request.headers, asked)?;
         let kept = CompactRequest::of_read(&request.method, &request.uri, &request.headers);
         let ticket = named.route.sample_by(draw);
         sampler.capture(live, ticket, kept, Some(deferred.body.clone()))

@@ -10,8 +10,8 @@ use crate::{
     redact::{self, HashKey, Redactor, Secret},
     route::Routes,
     sample::{Reads, Sampling},
+    serve::Serve,
     settings::{Capture, Checks, Current, ListenerLimits},
-    stack::Stack,
     transport::{Address, Inherited, ServerTls, TrustedProxies},
 };
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub struct Config {
 /// Settings that may change at any time. Each request uses one snapshot.
 #[derive(Clone, Debug)]
 pub struct LiveSettings {
-    /// The stack that is primary.
-    pub serve_from: Stack,
+    /// Which stack is primary.
+    pub serve: Arc<Serve>,
     pub checks: Checks,
     pub reads: Arc<Reads>,
     pub routes: Arc<Routes>,
@@ -71,7 +71,7 @@ pub struct Handles {
 impl Default for LiveSettings {
     fn default() -> Self {
         Self {
-            serve_from: Stack::Old,
+            serve: Arc::default(),
             checks: Checks::Running,
             reads: Arc::default(),
             routes: Arc::default(),

@@ -4,7 +4,7 @@ use super::{
     CapturedAnswer, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue, ReadMeta,
     bounded_copy::{BoundedCopy, End, SharedCopy},
 };
-use crate::{budget::Budget, heads::is_event_stream, outcome::Reason, settings};
+use crate::{budget::Budget, heads::is_event_stream, outcome::Reason, settings, stack::Stack};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -70,13 +70,14 @@ impl Capture {
         }))
     }
 
-    /// The answer to what was `sent` then has begun. Ends the check if there is nothing to compare.
+    /// A stack's answer to what was sent to it then has begun. Ends the check if there is nothing to compare.
     pub(crate) fn answered(
         mut self: Box<Self>,
         status: StatusCode,
         headers: &HeaderMap,
-        sent: Instant,
+        (stack, sent): (Stack, Instant),
     ) -> Option<Box<AnswerCapture>> {
+        self.meta.ticket.answered_by(stack);
         if status == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(headers) {
             self.meta.not_compared(Reason::Streaming);
             return None;

@@ -29,7 +29,7 @@ pub struct NotAKey;
 
 impl By {
     /// The key's bytes; `None` if sampled by chance, or if the request has none.
-    pub(super) fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h [u8]> {
+    pub(crate) fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h [u8]> {
         let key = match self {
             Self::Chance => None,
             Self::Header(name) => headers.get(name).map(|value| value.as_bytes()),

@@ -17,12 +17,12 @@ use twinread::testing::{
     live::{Checks, ListenerLimits},
     pipeline::{Trace, Traced},
     sample::{Reads, Sampling},
+    serve::{Percent, Serve},
     settings::{Capture, QueueLimits},
     spanned_yaml::ConfigErrors,
 };
 use twinread::{
     compare::{CompareConfig, Options},
-    stack::Stack,
     verdict::Limits,
 };
 
@@ -193,8 +193,32 @@ const REFUSED: &[(&str, &str)] = &[
         "19: allow_same_stack: expected true or false, found `maybe`",
     ),
     (
-        "serve_from: both",
-        "13: serve_from: expected old or new, found `both`",
+        "serve: {writes: both}",
+        "17: serve.writes: expected old or new, found `both`",
+    ),
+    (
+        "serve: {new: 101}",
+        "14: serve.new: expected a percent from 0 to 100 with at most two decimals, found `101`",
+    ),
+    (
+        "serve: {routes: {get-user: 0.001}}",
+        "28: serve.routes.get-user: expected a percent from 0 to 100 with at most two decimals, found `0.001`",
+    ),
+    (
+        "serve: {new: 5}",
+        "8: serve.by: a percent between 0 and 100 needs one of header:NAME, cookie:NAME, trace, chance",
+    ),
+    (
+        "serve: {by: user}",
+        "13: serve.by: expected chance, header:NAME, cookie:NAME or trace, found `user`",
+    ),
+    (
+        "serve: {writes: new}",
+        "17: serve.writes: nothing writes to the old stack then, expected old, or writes.by: application",
+    ),
+    (
+        "writes: {by: twinread}",
+        "14: writes.by: expected none or application, found `twinread`",
     ),
     (
         "paused: maybe",
@@ -597,7 +621,7 @@ fn stacks_and_sampling_have_the_stated_defaults() {
     assert_eq!(config.settings.admin_token, None);
     assert_eq!(config.settings.live_token, None);
     assert!(!config.is_same_stack && config.warnings.is_empty());
-    assert_eq!(config.settings.serve_from, Stack::Old);
+    assert_eq!(config.settings.serve, Serve::default());
     assert_eq!(config.settings.paused, Checks::Running);
     assert_eq!(config.settings.limits, ListenerLimits::default());
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
@@ -682,7 +706,16 @@ admin_token: null             # bearer token; without one, only a loopback addre
 live_token: null              # in header x-twinread-token of a live request (always stripped)
 allow_same_stack: false       # true: old and new may be the same place, to see the noise of an A/A run
 paused: false
-serve_from: old               # which stack is primary; changeable at runtime
+serve:
+  new: 0                # percent of reads that the new stack answers
+  by: null              # header:NAME | cookie:NAME | trace | chance
+  salt: ''              # of the hash
+  routes: {}            # a route's own percent
+  writes: old           # which stack is the primary of everything that is not a read, upgrades included
+  rescue: {enabled: false, timeout: 1s}
+  header: x-twinread-serve   # old | new, honoured with the live_token
+writes:
+  by: none
 limits:                       # of the listener; reaching one is counted
   {connections: 10000, header_bytes: 64KiB, headers: 100, head_timeout: 10s, idle_timeout: 300s, body_stall: 60s, streams: 100}
 
@@ -827,7 +860,7 @@ fn values_are_read() {
     let config = config(
         "admin: 0.0.0.0:9900\n\
          admin_token: s3cret\n\
-         serve_from: new\n\
+         serve: {new: 33.33, by: chance}\n\
          paused: true\n\
          sample: {rate: 1, per_route_floor: 30/m, by: 'cookie:sid', force_header: null}\n\
          compare: {headers: {listed: [ETag]}, numbers: lexical}\n\
@@ -837,7 +870,7 @@ fn values_are_read() {
          epoch: {label: build 812}\n",
     );
     assert_eq!(config.settings.admin_token.as_deref(), Some("s3cret"));
-    assert_eq!(config.settings.serve_from, Stack::New);
+    assert_eq!(config.settings.serve.new, Percent::of(33.33).unwrap());
     assert_eq!(config.settings.paused, Checks::Paused);
     assert_eq!(config.settings.sample.rate, 1.0);
     assert_eq!(config.settings.sample.per_route_floor.as_per_second(), 0.5);
@@ -1096,7 +1129,7 @@ const FIELDS: &[&str] = &[
     "admin_token",
     "live_token",
     "allow_same_stack",
-    "serve_from",
+    "serve.writes",
     "paused",
     "limits",
     "limits.connections",

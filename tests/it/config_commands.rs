@@ -114,8 +114,8 @@ fn set_changes_settings_and_prints_what_they_are_now() {
         run_in(folder.path(), &arguments)
     };
 
-    let output = set(&["sample.rate=0.2", "new.timeout=3s", "serve_from=new"]);
-    let expected = "new.timeout = 3s (api)\nsample.rate = 0.2 (api)\nserve_from = new (api)\n";
+    let output = set(&["sample.rate=0.2", "new.timeout=3s", "serve.new=100"]);
+    let expected = "new.timeout = 3s (api)\nsample.rate = 0.2 (api)\nserve.new = 100 (api)\n";
     assert_eq!(reported(&output), (0, expected, ""));
 
     let output = set(&["recheck.after=1s,2s"]);

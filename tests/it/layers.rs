@@ -41,6 +41,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
             "redact",
             "route",
             "sample",
+            "serve",
             "verdict",
         ],
     ),

@@ -13,6 +13,7 @@ mod informational;
 mod limits;
 mod names;
 mod proxies;
+mod serving;
 mod smuggling;
 mod targets;
 mod tunnels;

@@ -705,7 +705,7 @@ fn every_metric_has_help_and_a_name_by_the_conventions() {
             assert!(!line.contains("otel_scope"), "{line}");
         }
     }
-    assert_eq!(names.len(), 40, "{names:?}");
+    assert_eq!(names.len(), 43, "{names:?}");
 }
 
 #[test]

@@ -453,7 +453,7 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "admin_token: 'two words'",
     "live_token: 'two words'",
     "allow_same_stack: maybe",
-    "serve_from: both",
+    "serve: {writes: both}",
     "paused: maybe",
     "limits: {connections: 0}",
     "limits: {headers: many}",

@@ -26,13 +26,13 @@ fn tagged(tag: &'static str, knows: fn(&str) -> bool) -> Stack {
 }
 
 /// The verdict after reads by callers that have the content tagged `1`. Stacks may use any tags.
-fn judged(old: &Stack, new: &Stack, serve_from: &str) -> Value {
+fn judged(old: &Stack, new: &Stack, percent: u8) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.yaml");
     let rule = "rules: [{id: tags, why: a stack's own, at: header.etag, do: ignore}]";
     std::fs::write(&rules, rule).unwrap();
     let config = format!(
-        "serve_from: {serve_from}\nrules: [{}]\n\
+        "serve: {{new: {percent}}}\nrules: [{}]\n\
          verdict: {{max_mismatch: 0.5, max_error: 0.5, max_noise: 0.5, max_uncompared: 0.5, confidence: 0.5}}\n",
         rules.display()
     );
@@ -52,8 +52,8 @@ fn judged(old: &Stack, new: &Stack, serve_from: &str) -> Value {
 #[test]
 fn new_stack_that_answers_304_to_anything_is_unsafe() {
     let old = tagged("1", |request| request.contains("\"1\""));
-    for serve_from in ["old", "new"] {
-        let verdict = judged(&old, &tagged("2", |_| true), serve_from);
+    for percent in [0, 100] {
+        let verdict = judged(&old, &tagged("2", |_| true), percent);
         assert_eq!(verdict["verdict"], "unsafe", "{verdict:#}");
         assert_eq!(verdict["reasons"][0]["code"], "mismatch_rate");
     }
@@ -62,12 +62,12 @@ fn new_stack_that_answers_304_to_anything_is_unsafe() {
 #[test]
 fn new_stack_that_answers_304_to_its_own_tag_is_safe() {
     let own = || tagged("1", |request| request.contains("\"1\""));
-    for serve_from in ["old", "new"] {
-        let verdict = judged(&own(), &own(), serve_from);
+    for percent in [0, 100] {
+        let verdict = judged(&own(), &own(), percent);
         assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
     }
     let other = tagged("2", |request| request.contains("\"2\""));
-    let verdict = judged(&own(), &other, "old");
+    let verdict = judged(&own(), &other, 0);
     assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
 }
 

@@ -435,7 +435,7 @@ fn the_primary_can_be_switched_while_it_runs() {
     let sidecar = Sidecar::start(old.addr, new.addr, "");
     let mut caller: Caller = sidecar.caller();
     assert_eq!(caller.get("/items/17").body, ONE.as_bytes());
-    assert_eq!(sidecar.patch(r#"{"serve_from": "new"}"#).status, 200);
+    assert_eq!(sidecar.patch(r#"{"serve": {"new": 100}}"#).status, 200);
     assert_eq!(caller.get("/items/17").body, OTHER.as_bytes());
 
     assert_eq!(sidecar.quiet(2), 2);

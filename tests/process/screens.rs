@@ -146,7 +146,7 @@ fn readiness() -> Value {
 fn settings() -> Value {
     let mut settings = serde_json::Map::new();
     for (name, value, source) in [
-        ("serve_from", json!("old"), "default"),
+        ("serve.new", json!(0), "default"),
         ("paused", json!(false), "default"),
         ("sample.rate", json!(0.05), "api"),
         ("sample.per_route_floor", json!("1/s"), "default"),

@@ -403,15 +403,15 @@ fn settings_and_figures_hold_on_a_disk_that_cannot_be_written() {
     let first = site.start("");
     first.caller().get("/items/1");
     first.quiet(1);
-    assert_eq!(first.patch(r#"{"serve_from": "new"}"#).status, 200);
+    assert_eq!(first.patch(r#"{"serve": {"new": 100}}"#).status, 200);
     stop(first);
     forbid_writing(&site);
 
     let second = site.start("");
     let settings = second.ask("/v1/settings");
     assert_eq!(
-        settings["settings"]["serve_from"],
-        json!({"value": "new", "source": "api", "hidden": "old"})
+        settings["settings"]["serve.new"],
+        json!({"value": 100, "source": "api", "hidden": 0})
     );
     assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
     let shown = impaired(&second);

@@ -220,7 +220,7 @@ fn offered(words: &str) -> String {
 #[test]
 fn bash_completes_commands_settings_and_values() {
     assert_eq!(offered("twinread set sample.ra"), "sample.rate=\n");
-    assert_eq!(offered("twinread set serve_from = o"), "old\n");
+    assert_eq!(offered("twinread set serve.writes = o"), "old\n");
     assert_eq!(
         offered("twinread set paused = true new.breaker.f"),
         "new.breaker.failures=\n"

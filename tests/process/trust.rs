@@ -181,7 +181,7 @@ fn scenarios() -> Vec<Scenario> {
             })
         },
         Scenario {
-            config: "serve_from: new\n",
+            config: "serve: {new: 100}\n",
             rates: ("9e-2", "1e-2"),
             ..wrong("a12 new as primary fails", &["error_rate"], || {
                 Stack::start(|_| {

@@ -21,7 +21,9 @@ mod tls;
 pub(crate) use app::start_app;
 pub(crate) use command::{printed_wide, run_in, twinread};
 pub(crate) use conn::Conn;
-pub(crate) use live_path::{LivePath, PANICS, Plan, client, client_of, healths, target};
+pub(crate) use live_path::{
+    LivePath, PANICS, Plan, client, client_of, healths, serving_new, target,
+};
 pub(crate) use sidecar::{Answer, Caller, Sidecar};
 pub(crate) use stack::{Reply, Script, Stack, answer, json};
 pub(crate) use tls::{Front, Issued, Pki, SecureCaller};

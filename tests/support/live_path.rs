@@ -12,6 +12,7 @@ use twinread::testing::{
     ledger::{Gauges, Ledger, Timings},
     live::{self, Config, Ends, Handles, ListenerLimits, LiveSettings},
     pipeline::{CheckInput, QueueReceiver, ReadSampler, Writes, queue},
+    serve::{Percent, Serve},
     settings::{self, Publisher},
     transport::TrustedProxies,
 };
@@ -47,6 +48,14 @@ pub(crate) struct Plan {
 thread_local! {
     /// Whether the task that accepts panics at the next connection.
     pub(crate) static PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The new stack answers every read.
+pub(crate) fn serving_new() -> Arc<Serve> {
+    Arc::new(Serve {
+        new: Percent::ALL,
+        ..Serve::default()
+    })
 }
 
 impl LivePath {

@@ -51,9 +51,9 @@ pub(crate) struct StackHealth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
-    /// It answers callers.
+    /// It answers callers, if only some.
     Primary,
-    /// It answers replays.
+    /// It answers replays alone.
     Shadow,
 }
 
@@ -72,12 +72,8 @@ pub(crate) struct StackFailure {
 // === impl StackHealth ===
 
 impl StackHealth {
-    pub(in crate::admin) fn new(stack: Stack, primary: Stack, health: &Health) -> Self {
-        let role = if stack == primary {
-            Role::Primary
-        } else {
-            Role::Shadow
-        };
+    pub(in crate::admin) fn new(stack: Stack, serves: bool, health: &Health) -> Self {
+        let role = if serves { Role::Primary } else { Role::Shadow };
         Self {
             stack,
             role,

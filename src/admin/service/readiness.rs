@@ -4,6 +4,7 @@ use crate::{
     admin::documents::{ProcessHealth, Role, StackHealth},
     http_client::{Health, Target, dial},
     ledger::{Bound, Gauges, Signal},
+    serve::Serve,
     stack::Stack,
     store::Database,
     verdict::Counted,
@@ -83,8 +84,11 @@ impl Readiness {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
-    pub(in crate::admin) fn document(&self, primary: Stack) -> ProcessHealth {
-        let state = |stack: Stack| StackHealth::new(stack, primary, &self.stacks[stack as usize]);
+    pub(in crate::admin) fn document(&self, serve: &Serve) -> ProcessHealth {
+        let primary = serve.primary();
+        let state = |stack: Stack| {
+            StackHealth::new(stack, serve.serves(stack), &self.stacks[stack as usize])
+        };
         let stacks = [Stack::Old, Stack::New].map(state);
         ProcessHealth {
             missing: self.missing(&stacks[primary as usize]),

@@ -142,7 +142,7 @@ impl Rechecks {
             request,
             route: mismatch.route.clone(),
             epoch: self.ledger.epoch(),
-            primary: live.serve_from,
+            primary: live.serve.primary(),
             comparing: live.comparing.clone(),
             held: self.budget.share(),
         };

@@ -76,9 +76,9 @@ mod tests {
             names.contains(&"new.breaker.failures=".to_owned()),
             "{names:?}"
         );
-        let whole = ["twinread", "set", "serve_from=o"];
-        let values = ["serve_from=old", "serve_from=new", "serve_from=null"];
-        assert_eq!(texts("serve_from=o", &whole), values);
+        let whole = ["twinread", "set", "serve.writes=o"];
+        let values = ["serve.writes=old", "serve.writes=new", "serve.writes=null"];
+        assert_eq!(texts("serve.writes=o", &whole), values);
         assert_eq!(
             texts("sample.rate=", &["sample.rate="]),
             ["sample.rate=null"]

@@ -228,7 +228,11 @@ fn sampling(look: &Look) -> String {
         Some(value) => value.to_string(),
         None => "?".to_owned(),
     };
-    let serving = format!("serving from {}", setting("serve_from"));
+    let serving = match setting("serve.new").as_str() {
+        "0" => "serving from old".to_owned(),
+        "100" => "serving from new".to_owned(),
+        percent => format!("serving {percent} % of the reads from new"),
+    };
     if setting("paused") == "true" {
         return format!("{serving}; PAUSED: nothing is sampled");
     }

@@ -132,6 +132,18 @@ const COUNTERS: &[Family<u64>] = &[
         |sources| alone(sources.gauges.stores_set_aside.get()),
     ),
     Family::of(
+        "twinread.serve.keyless",
+        "{read}",
+        "Reads that the old stack answered because they have no key for the percent",
+        |sources| alone(sources.gauges.served_keyless.get()),
+    ),
+    Family::of(
+        "twinread.serve.rescued",
+        "{read}",
+        "Reads that the old stack answered because the new one did not",
+        |sources| alone(sources.gauges.served_rescued.get()),
+    ),
+    Family::of(
         "twinread.bound.reached",
         "{time}",
         "How often a bound was reached without ending a check",
@@ -239,6 +251,12 @@ const GAUGES: &[Family<u64>] = &[
 ];
 
 const MEASURES: &[Family<f64>] = &[
+    Family::of(
+        "twinread.serve.new",
+        "1",
+        "Share of the reads that the new stack is to answer",
+        |sources| alone(sources.gauges.serve_new.get() as f64 / 10_000.0),
+    ),
     Family::of(
         "twinread.mismatch.upper_bound",
         "1",

@@ -16,6 +16,7 @@ use crate::{
         capture::{AnswerCapture, Capture},
     },
     sample::Declared,
+    stack::Stack,
 };
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, request};
@@ -232,7 +233,7 @@ impl Exchange {
         let marks = Marks::of(&fields);
         hop::strip_answer(status, &mut fields, marks);
         fields.remove(SERVICE_TIME);
-        let Some(capture) = capture.answered(status, &fields, shown.received) else {
+        let Some(capture) = capture.answered(status, &fields, (Stack::Old, shown.received)) else {
             return Ok(Next::Close);
         };
         self.stage = Stage::Answer(capture, body);

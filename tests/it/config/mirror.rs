@@ -41,8 +41,8 @@ fn out_of_the_path_without_a_mirror_is_refused() {
 
 #[test]
 fn nobody_is_switched_out_of_the_path() {
-    let expected = "twinread.yaml:5:13: serve_from: nobody is served from here while listen is null, expected old";
-    assert_eq!(faults(&format!("{OUT}serve_from: new\n")), expected);
+    let expected = "twinread.yaml:5:8: serve: nobody is served from here while listen is null, expected the old stack for all";
+    assert_eq!(faults(&format!("{OUT}serve: {{new: 100}}\n")), expected);
 }
 
 #[test]

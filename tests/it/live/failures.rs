@@ -1,13 +1,10 @@
 //! Only if the primary gives no answer, the caller gets one of ours.
 
-use crate::support::{LivePath, Reply, Stack, until};
+use crate::support::{LivePath, Reply, Stack, serving_new, until};
 use std::time::Duration;
 use strum::VariantArray as _;
 use tokio::net::{TcpSocket, TcpStream};
-use twinread::{
-    stack,
-    testing::{http_client::NoAnswer, ledger::LiveFailure},
-};
+use twinread::testing::{http_client::NoAnswer, ledger::LiveFailure};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// The cause in the metrics, and in words.
@@ -45,7 +42,7 @@ async fn a_name_that_nobody_knows_is_a_502() {
 #[tokio::test]
 async fn a_new_stack_that_serves_is_named_as_such() {
     let sidecar = LivePath::before(Stack::nobody()).await;
-    sidecar.set(|live| live.serve_from = stack::Stack::New);
+    sidecar.set(|live| live.serve = serving_new());
     let answer = sidecar.caller().await.send(GET).await.message().await;
     assert!(
         answer.contains("the new stack gave no answer: connection refused"),

@@ -1,8 +1,7 @@
 //! Requests and answers pass unchanged, except for hop-by-hop parts.
 
-use crate::support::{LivePath, Stack, until};
+use crate::support::{LivePath, Stack, serving_new, until};
 use http::{HeaderName, HeaderValue};
-use twinread::stack;
 use twinread::testing::{
     http_client::HostPolicy,
     ledger::{AnsweredBy, LiveCount},
@@ -244,7 +243,7 @@ async fn a_request_is_fitted_to_the_stack_that_serves() {
     let request = "GET /x HTTP/1.1\r\nHost: a\r\nX-Secret: s\r\n\r\n";
 
     caller.send(request).await.message().await;
-    sidecar.set(|live| live.serve_from = stack::Stack::New);
+    sidecar.set(|live| live.serve = serving_new());
     caller.send(request).await.message().await;
 
     let host = format!("GET /base/x HTTP/1.1\r\nHost: {}\r\n\r\n", old.addr);
