@@ -21,6 +21,7 @@ mod retry;
 mod sample;
 mod settings;
 mod switch;
+mod target;
 mod wire;
 
 pub use access_log::AccessLog;

@@ -16,6 +16,7 @@ use super::{
     sample::{Observed, Sampler},
     settings::LiveSettings,
     switch::{Switch, Undecided},
+    target,
 };
 use crate::{
     heads::{
@@ -311,7 +312,7 @@ impl ConnectionService {
     }
 
     fn check(&self, request: &Request<RequestBody>) -> Result<(), Problem> {
-        check_target(request)?;
+        target::check(request)?;
         let instance = self.shared.instance.as_ref();
         match instance.filter(|instance| instance.is_in_loop(request.headers())) {
             Some(_) => Err(Problem::Loop),
@@ -384,22 +385,4 @@ fn tunnelled_protocol(request: &Request<RequestBody>) -> Option<HeaderValue> {
     let is_granted =
         request.version() == Version::HTTP_11 && request.method() != Method::CONNECT && !is_http;
     is_granted.then(|| protocol.clone())
-}
-
-/// A target has a path, or is `*` for OPTIONS (RFC 9112 3.2).
-fn check_target(request: &Request<RequestBody>) -> Result<(), Problem> {
-    let uri = request.uri();
-    match *request.method() {
-        Method::CONNECT => Err(Problem::Connect),
-        Method::OPTIONS if uri.path() == "*" => Ok(()),
-        _ if uri.path().starts_with('/') && is_http_or_origin(uri) => Ok(()),
-        _ => Err(Problem::BadTarget),
-    }
-}
-
-fn is_http_or_origin(uri: &http::Uri) -> bool {
-    match uri.scheme_str() {
-        None => uri.authority().is_none(),
-        Some(scheme) => scheme == "http" || scheme == "https",
-    }
 }
