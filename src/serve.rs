@@ -20,11 +20,11 @@ settings! {
         /// Percent of the reads that the new stack answers, from 0 to 100 with at most two decimals.
         #[setting(default: "0")]
         pub new: Percent,
-        /// Whose percent: header:NAME, cookie:NAME or trace, alike on every sidecar, or chance for each read. Needed
-        /// between 0 and 100. The old stack answers who has no such key.
+        /// What decides whether a read is in the percent: header:NAME, cookie:NAME, trace or chance. Required for a percent
+        /// between 0 and 100. The old stack answers reads without the key.
         #[setting]
         pub by: Option<ServeBy>,
-        /// Of the hash of a key: another one lets others begin.
+        /// Part of the hash of a key. Another salt puts other keys first.
         #[setting(default: "''")]
         pub salt: String,
         /// The percent of a route, by its name.
@@ -36,7 +36,7 @@ settings! {
         /// The old stack answers a read that the new one does not.
         #[setting]
         pub rescue: Rescue,
-        /// With old or new, and with the live_token, a read says who is to answer it; null: none does.
+        /// A read with this header (old or new) and the live_token is answered by that stack; null: no header does that.
         #[setting(default: "x-twinread-serve")]
         pub header: Option<HeaderName>,
     }
@@ -46,11 +46,11 @@ settings! {
     /// The section `serve.rescue`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Rescue: Default {
-        /// Whether a read without a body is answered by the old stack if the new one cannot be reached, has no head of an
-        /// answer in time, or answers 502, 503 or 504.
+        /// Whether the old stack answers a read without a body that the new one fails. It fails if it cannot be reached,
+        /// sends no head in time, or answers 502, 503 or 504.
         #[setting(default: "false")]
         pub enabled: bool,
-        /// How long the head of the new stack's answer may take.
+        /// Time from sending a read to the head of the new stack's answer. After it, the old stack is asked.
         #[setting(default: "1s", range: "1ms..1m")]
         pub timeout: Duration,
     }
@@ -76,7 +76,7 @@ pub(crate) enum Served {
     Keyless,
 }
 
-const KEY: &str = "chance, header:NAME, cookie:NAME or trace";
+pub(crate) const KEY: &str = "chance, header:NAME, cookie:NAME or trace";
 
 /// Buckets of keys: one for each hundredth of a percent.
 const BUCKETS: u64 = 10_000;
@@ -91,17 +91,12 @@ impl Serve {
         route: Option<&str>,
         chance: impl FnOnce() -> u64,
     ) -> Served {
-        let percent = match route {
-            Some(route) if !self.routes.0.is_empty() => self.routes.0.get(route),
-            _ => None,
-        };
-        let percent = percent.unwrap_or(&self.new);
-        if *percent == Percent::NONE || *percent == Percent::ALL {
-            return Served::By(if *percent == Percent::ALL {
-                Stack::New
-            } else {
-                Stack::Old
-            });
+        let own = route.and_then(|route| self.routes.0.get(route));
+        let percent = *own.unwrap_or(&self.new);
+        match percent {
+            Percent::NONE => return Served::By(Stack::Old),
+            Percent::ALL => return Served::By(Stack::New),
+            _ => {}
         }
         let bucket = match &self.by {
             Some(ServeBy(By::Chance)) => Some(chance() % BUCKETS),
@@ -132,7 +127,8 @@ impl Serve {
         Stack::from_word(value.to_str().ok()?)
     }
 
-    /// The stack that answers most callers: it has to be there for the process to be ready.
+    /// The new stack if it answers all reads without a percent of their own, else the old one. The process is ready once
+    /// it was reached.
     pub fn primary(&self) -> Stack {
         if self.new == Percent::ALL {
             Stack::New
@@ -143,15 +139,19 @@ impl Serve {
 
     /// Whether the stack answers any caller.
     pub fn serves(&self, stack: Stack) -> bool {
-        let most = match stack {
+        self.writes == stack || self.reads_from(stack)
+    }
+
+    /// Whether the stack answers any read.
+    pub(crate) fn reads_from(&self, stack: Stack) -> bool {
+        let none_of_it = match stack {
             Stack::Old => Percent::ALL,
             Stack::New => Percent::NONE,
         };
-        self.writes == stack || self.percents().any(|percent| percent != most)
+        self.percents().any(|percent| percent != none_of_it)
     }
 
-    /// Whether it depends on the key of a read who answers it.
-    pub(crate) fn needs_key(&self) -> bool {
+    pub(crate) fn has_partial_percent(&self) -> bool {
         self.percents()
             .any(|percent| percent != Percent::NONE && percent != Percent::ALL)
     }
@@ -176,10 +176,9 @@ impl Percent {
     }
 }
 
-impl From<Percent> for u64 {
-    /// In hundredths.
-    fn from(percent: Percent) -> Self {
-        percent.0.into()
+impl Percent {
+    pub fn hundredths(self) -> u64 {
+        self.0.into()
     }
 }
 
@@ -280,7 +279,9 @@ mod tests {
         assert_eq!(of(&serve, "jo", Some("get-user")), Served::By(Stack::New));
         assert_eq!(of(&serve, "jo", Some("get-item")), Served::By(Stack::Old));
         assert_eq!(of(&serve, "jo", None), Served::By(Stack::Old));
-        assert!(serve.serves(Stack::New) && serve.serves(Stack::Old) && !serve.needs_key());
+        assert!(
+            serve.serves(Stack::New) && serve.serves(Stack::Old) && !serve.has_partial_percent()
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) use evidence::{
     Subject, SweepSummary,
 };
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
-pub(crate) use health::{ProcessHealth, Ready, Role, StackHealth};
+pub(crate) use health::{ProcessHealth, Ready, StackHealth};
 pub(crate) use recheck::{ClassRecheck, Found, Rechecked};
 pub(crate) use rules::{
     Affected, BuiltinSuggestion, Hiding, Preview, Rule, Rules, Suggestion, Suggestions,

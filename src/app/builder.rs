@@ -282,15 +282,13 @@ impl AppBuilder {
             clock.run(drain.clone()).boxed()
         });
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
-        let primary = self.config.settings.serve.primary();
-        let target = match primary {
-            Stack::Old => self.config.old.clone(),
-            Stack::New => self.config.new.clone(),
-        };
+        let config = self.verdict.config.clone();
+        let primary = move || config.get().settings.serve.primary();
+        let targets = [self.config.old.clone(), self.config.new.clone()];
         let (mut signal, readiness) = (drain.clone(), self.readiness.clone());
         servers.spawn(async move {
             tokio::select! {
-                () = readiness.reach(primary, target) => {}
+                () = readiness.reach(primary, targets) => {}
                 () = signal.signaled() => {}
             }
         });

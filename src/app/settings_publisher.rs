@@ -145,6 +145,7 @@ fn intake(config: &Config) -> intake::Settings {
         reads: settings.reads.clone(),
         routes: config.routes.clone(),
         sampling: settings.sample.clone(),
+        serve_header: settings.serve.header.clone(),
         capture: settings.capture.clone(),
         comparing: config.comparing.clone(),
     }

@@ -200,7 +200,7 @@ impl<J: Job> Run<'_, J> {
     /// Whether a circuit breaker is open.
     fn is_open(&self) -> bool {
         let gauges = &self.offers.gauges;
-        gauges.breaker_open.get() > 0 || gauges.primary_open.get() > 0
+        gauges.is_breaker_open() || gauges.primary_open.get() > 0
     }
 
     /// Offers what is due. Returns when more will be; `None` after an end.

@@ -128,7 +128,7 @@ fn patch(changes: &[Change]) -> Result<Value, String> {
             format!("`{name}` is given twice, or is both a setting and a part of one")
         };
         let mut place = &mut patch;
-        for name in change.name.split('.') {
+        for name in path(&change.name) {
             let Value::Object(members) = place else {
                 return Err(contradiction());
             };
@@ -145,12 +145,25 @@ fn patch(changes: &[Change]) -> Result<Value, String> {
     Ok(patch)
 }
 
+/// The members that lead to a setting. What follows a setting that is a map is one name, dots included.
+fn path(name: &str) -> Vec<String> {
+    let in_map = setting_schemas().into_iter().find_map(|(map, schema)| {
+        let rest = name.strip_prefix(&map)?.strip_prefix('.')?;
+        (schema["type"] == "object").then(|| (map, rest.to_owned()))
+    });
+    let (sections, last) = in_map.map_or((name.to_owned(), None), |(map, rest)| (map, Some(rest)));
+    sections.split('.').map(str::to_owned).chain(last).collect()
+}
+
 /// The current values of the named settings, or of all settings of a named section.
 fn lines(changes: &[Change], settings: &Settings) -> Vec<String> {
     let named = |name: &str| {
         changes.iter().any(|change| {
-            name.strip_prefix(&change.name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let is_within = |inner: &str, outer: &str| {
+                let rest = inner.strip_prefix(outer);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            is_within(name, &change.name) || is_within(&change.name, name)
         })
     };
     settings
@@ -187,11 +200,12 @@ mod tests {
             "paused=true",
             "queue.max_age=null",
             "recheck.after=[200ms, 1s]",
+            "serve.routes.shop.v1/Get=7",
         ]);
         let expected = json!({
             "sample": {"rate": 0.2, "by": "header:x-user"},
             "new": {"timeout": "5s"},
-            "serve": {"new": 25},
+            "serve": {"new": 25, "routes": {"shop.v1/Get": 7}},
             "paused": true,
             "queue": {"max_age": null},
             "recheck": {"after": ["200ms", "1s"]},

@@ -76,7 +76,9 @@ impl Running {
         publish: impl Fn(&Config) + Send + Sync + 'static,
     ) -> Self {
         gauges.settings_revision.set(1u64);
-        gauges.serve_new.set(loaded.config.settings.serve.new);
+        gauges
+            .serve_new
+            .set(loaded.config.settings.serve.new.hundredths());
         let file = origin.file.clone().into_iter();
         let paths = file.chain(loaded.inputs.paths()).collect();
         Self {
@@ -209,7 +211,13 @@ impl Running {
         state.revision += 1;
         self.gauges.settings_revision.set(state.revision);
         let serve = &state.loaded.config.settings.serve;
-        self.gauges.serve_new.set(serve.new);
+        self.gauges.serve_new.set(serve.new.hundredths());
+        for stack in [Stack::Old, Stack::New] {
+            // A breaker of a stack that is no shadow any more keeps nothing from it.
+            if !serve.reads_from(stack.other()) {
+                self.gauges.shadow_open[stack as usize].set(false);
+            }
+        }
         (self.publish)(&state.loaded.config);
         (self.keep)(&state.loaded.layers.api, state.settings());
         let now = (state.revision, Timestamp::now());

@@ -11,7 +11,7 @@ use crate::{
     compare::CompareConfig,
     http_client::{Instance, Target},
     route::Routes,
-    serve::Serve,
+    serve::{self, Serve},
     settings::{Capture, ListenerLimits},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
     stack::Stack,
@@ -245,16 +245,14 @@ fn check_path(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
     faults.into_result(())
 }
 
-/// Between none and all, it has to be said whose percent it is, and who writes to the new stack has to write to the old
-/// one, too.
+/// A partial percent needs `serve.by`. Writes to the new stack need somebody who writes to the old one.
 fn check_serve(root: &Cursor<'_>) -> Result<(), ConfigErrors> {
     let mut faults = ConfigErrors::default();
     let Some(serve) = value::<Serve>(root, &["serve"]) else {
         return Ok(());
     };
-    if serve.needs_key() && serve.by.is_none() {
-        let message =
-            "a percent between 0 and 100 needs one of header:NAME, cookie:NAME, trace, chance";
+    if serve.has_partial_percent() && serve.by.is_none() {
+        let message = format!("a percent between 0 and 100 needs {}", serve::KEY);
         faults.push(addresses::at(root, &["serve", "by"]).fault(message));
     }
     let writes = value::<Writes>(root, &["writes"]);

@@ -64,7 +64,21 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         warnings.push(at(root, &["verdict", "required"]).fault(message));
     }
     for at in items(&at(root, &["verdict", "exempt"])) {
-        warnings.extend(unknown_route(&at, routes));
+        warnings.extend(
+            at.text()
+                .ok()
+                .and_then(|name| unknown_route(name, &at, routes)),
+        );
+    }
+    for (key, at) in at(root, &["serve", "routes"]).entries().unwrap_or_default() {
+        warnings.extend(unknown_route(&key.name, &at, routes));
+        let named = |entry: &&Entry| {
+            entry.fixed_name() == Some(&key.name) && !entry.selector.json.is_empty()
+        };
+        if routes.entries.iter().any(|entry| named(&entry)) {
+            let message = "its requests are named by their bodies, which come too late: they follow serve.new";
+            warnings.push(at.fault(message));
+        }
     }
     for (rule, at) in rules.written() {
         if !at.file.starts_with("builtin:") {
@@ -185,8 +199,10 @@ fn of_calls(
 }
 
 /// A name, with `*` for any text, that no route can have.
-fn unknown_route(at: &Cursor<'_>, routes: &Routes) -> Option<ConfigError> {
-    let name = at.text().ok().filter(|name| !routes.can_be_named(name))?;
+fn unknown_route(name: &str, at: &Cursor<'_>, routes: &Routes) -> Option<ConfigError> {
+    if routes.can_be_named(name) {
+        return None;
+    }
     let collapsed = routes.collapsed_name(name);
     let meant = closest(name, routes.declared()).or(collapsed.as_deref());
     let hint = meant.map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
@@ -203,7 +219,7 @@ fn of_rule(rule: &Rule, at: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
     } = valid;
     let names = items(&self::at(at, &["when", "routes"])).into_iter();
     let mut warnings: Vec<_> = names
-        .filter_map(|name| unknown_route(&name, routes))
+        .filter_map(|at| unknown_route(at.text().ok()?, &at, routes))
         .collect();
     let methods = rule.when.methods.iter().flatten();
     if rule.when.methods.is_some() && !methods.clone().any(|method| is_read(method, settings)) {

@@ -27,7 +27,7 @@ pub enum NoAnswer {
     ConnectTimeout(Duration),
     /// There is a connection, but TLS failed on it.
     Tls(TlsFailure),
-    /// Of a whole answer.
+    /// No whole answer in time; of a live read, no head.
     Timeout(Duration),
     /// The connection broke.
     Reset,

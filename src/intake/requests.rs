@@ -45,8 +45,8 @@ impl Intake {
         }
         let headers = request.headers_mut();
         let marks = Marks::of(headers);
-        let force = settings.sampling.force_header.as_ref();
-        hop::strip_request(headers, marks, [force, None]);
+        let ours = [&settings.sampling.force_header, &settings.serve_header];
+        hop::strip_request(headers, marks, ours.map(Option::as_ref));
         Ok(request)
     }
 

@@ -12,6 +12,7 @@ use crate::{
     spanned_yaml::settings,
     transport::Address,
 };
+use http::HeaderName;
 use std::sync::Arc;
 
 settings! {
@@ -62,6 +63,8 @@ pub struct Settings {
     pub reads: Arc<Reads>,
     pub routes: Arc<Routes>,
     pub sampling: Sampling,
+    /// `serve.header`: forces nothing here, and reaches no stack.
+    pub serve_header: Option<HeaderName>,
     pub capture: Capture,
     pub comparing: Arc<CompareConfig>,
 }

@@ -18,8 +18,8 @@ pub struct GaugeValues {
     pub shadow_restarts: Gauge,
     /// Panics of the whole process, caught ones included.
     pub panics: Gauge,
-    /// 1 while the circuit breaker is open.
-    pub breaker_open: Gauge,
+    /// By stack, old first: 1 while the circuit breaker keeps requests from it as the shadow.
+    pub shadow_open: [Gauge; 2],
     /// The same for reading the primary where no caller did.
     pub primary_open: Gauge,
     /// 1 while the circuit breaker of the control instance is open.
@@ -27,7 +27,7 @@ pub struct GaugeValues {
     pub settings_revision: Gauge,
     /// `serve.new`, in hundredths of a percent.
     pub serve_new: Gauge,
-    /// Reads that the old stack answered for want of a key.
+    /// Reads that the old stack answered because they have no key.
     pub served_keyless: Gauge,
     /// Reads that the old stack answered because the new one did not.
     pub served_rescued: Gauge,
@@ -191,6 +191,11 @@ impl GaugeValues {
     pub fn begin_replay(self: &Arc<Self>) -> InFlight {
         self.shadow_in_flight.add(1);
         InFlight(self.clone())
+    }
+
+    /// Whether the circuit breaker of a shadow is open.
+    pub fn is_breaker_open(&self) -> bool {
+        self.shadow_open.iter().any(|open| open.get() > 0)
     }
 
     pub fn export_dropped(&self, signal: Signal, count: u64) {

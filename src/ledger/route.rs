@@ -271,12 +271,7 @@ impl Ticket {
         &self.route
     }
 
-    /// Another stack than the one that was to answer may have answered.
-    pub fn answered_by(&mut self, stack: Stack) {
-        self.draw.primary = stack;
-    }
-
-    /// The stack that answers the caller.
+    /// The stack that was primary when the read was sampled.
     pub fn primary(&self) -> Stack {
         self.draw.primary
     }

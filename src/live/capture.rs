@@ -9,12 +9,14 @@ use http::Response;
 
 /// Copies the answer while it streams, or ends the check if there is nothing to compare.
 pub(super) fn begin(capture: Box<Capture>, answer: &mut Response<ResponseBody>) {
-    let (stack, sent) = match answer.body().origin {
-        Origin::Stack(stack, sent) => (stack, sent),
+    let sent = match answer.body().origin {
+        // The primary did not answer, and old did in its place.
+        Origin::Stack(stack, _) if stack != capture.primary() => return capture.fail(),
+        Origin::Stack(_, sent) => sent,
         Origin::Own(Problem::BadRequest | Problem::BodyTimeout) => return,
         Origin::Own(_) => return capture.fail(),
     };
-    if let Some(capture) = capture.answered(answer.status(), answer.headers(), (stack, sent)) {
+    if let Some(capture) = capture.answered(answer.status(), answer.headers(), sent) {
         answer.body_mut().copy_for(capture);
     }
 }

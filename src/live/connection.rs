@@ -112,7 +112,7 @@ pub(super) struct Call {
     pub(super) upgrade: Option<Box<Upgrade>>,
     pub(super) asked: Asked,
     pub(super) primary: Stack,
-    /// Whether it may be sent to both stacks: a declared read.
+    /// A read by its head, and no upgrade: it may be sent to both stacks.
     pub(super) is_read: bool,
 }
 

@@ -20,12 +20,14 @@ use crate::{
     pipeline::CompactRequest,
     stack::Stack,
 };
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
     request::Parts,
 };
 use http_body::Body;
+use http_body_util::BodyExt as _;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use std::{
@@ -59,15 +61,19 @@ struct Pending {
     upgrade: Option<Box<Upgrade>>,
     handle: Option<GateHandle>,
     primary: Stack,
+    /// From the request's arrival to its first sending.
+    before: Duration,
 }
 
-/// A read for the old stack, if the new one does not answer it.
+/// A read that the old stack answers if the new one does not.
 #[derive(Debug)]
-struct Rescue {
-    request: CompactRequest,
+struct RescuableRead {
     timeout: Duration,
     timer: Pin<Box<Sleep>>,
 }
+
+/// What the new stack said to a read that it failed, and when that was sent to it. `None` if nothing came.
+struct FailedRead(Option<(Response<PooledBody<RequestBody>>, Instant)>);
 
 /// Why an answer of the primary does not reach the caller.
 #[derive(Debug, thiserror::Error)]
@@ -84,22 +90,30 @@ enum Rejected {
 /// Resolves to the answer for the caller.
 pub(super) type Forwarding = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 type Answered = Result<Response<PooledBody<RequestBody>>, Error>;
-type Later = Pin<Box<dyn Future<Output = Answered> + Send>>;
+type SecondAttempt = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 pin_project! {
     /// Waits for the primary's answer. Written by hand, because an async block would store the answer's future twice.
     struct Waiting<F> {
         #[pin]
-        answer: F,
-        again: Option<CompactRequest>,
-        rescue: Option<Box<Rescue>>,
+        answer: Option<F>,
         // Takes the place of `answer`.
-        later: Option<Later>,
+        second: Option<SecondAttempt>,
+        kept: Option<CompactRequest>,
+        is_repeated: bool,
+        rescue: Option<Box<RescuableRead>>,
+        failed: Option<Box<FailedRead>>,
         pending: Option<Pending>,
         stacks: Arc<Stacks>,
         sent: Instant,
     }
 }
+
+/// Bytes of an answer to read for nobody.
+const MAX_READ_OUT: usize = 64 << 10;
+
+/// How long that may take.
+const READ_OUT_TIME: Duration = Duration::from_secs(1);
 
 const UNFINISHED: &str = "a future must not be polled after its end";
 
@@ -119,20 +133,22 @@ impl Forward {
     /// Sends a request to the primary.
     pub(super) fn send(&self, call: Call) -> Forwarding {
         let stacks = self.0.clone();
-        let primary = call.primary;
-        let client = &stacks.clients[primary as usize];
-        let rescue = Rescue::of(&call);
-        let (mut request, pending) = Pending::of(call, client);
-        let again = replayable(&request, client.is_http2());
+        let client = &stacks.clients[call.primary as usize];
+        let rescue = RescuableRead::of(&call);
+        let kept = replayable(&call.request, client.is_http2() || rescue.is_some());
+        let (mut request, mut pending) = Pending::of(call, client);
         pending.inform(&mut request);
         let sent = Instant::now();
+        pending.before = sent - pending.exchange.received;
         // `send` starts before the future is created, so that the future does not hold the request.
         let answer = client.send(request);
         Box::pin(Waiting {
-            answer,
-            again,
+            answer: Some(answer),
+            second: None,
+            kept,
+            is_repeated: false,
             rescue,
-            later: None,
+            failed: None,
             pending: Some(pending),
             stacks,
             sent,
@@ -148,26 +164,39 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let answer = match this.later {
-                Some(later) => later.as_mut().poll(cx),
-                None => this.answer.as_mut().poll(cx),
+            let answer = match (this.second.as_mut(), this.answer.as_mut().as_pin_mut()) {
+                (Some(second), _) => second.as_mut().poll(cx),
+                (None, first) => first.expect(UNFINISHED).poll(cx),
             };
             let pending = this.pending.as_mut().expect(UNFINISHED);
-            if let Poll::Ready(Err(error)) = &answer
-                && let Some(kept) = this.again.take_if(|kept| may_repeat(error, &kept.method))
+            if let (Poll::Ready(Err(error)), Some(kept), false) =
+                (&answer, &this.kept, *this.is_repeated)
+                && may_repeat(error, &kept.method)
             {
-                *this.later = Some(this.stacks.clone().send_again(again(kept), pending));
+                *this.is_repeated = true;
+                let again = this.stacks.clone().send_again(kept.clone(), pending);
+                *this.second = Some(again);
                 continue;
             }
-            if let Some(rescue) = this.rescue.take_if(|rescue| rescue.is_due(&answer, cx)) {
-                // It was for the new stack.
-                *this.again = None;
-                *this.later = Some(this.stacks.rescue(*rescue, pending, answer));
+            if let Some(kept) = &this.kept
+                && let Some(rescue) = this.rescue.take_if(|rescue| rescue.is_due(&answer, cx))
+            {
+                // Cancels what the new stack has begun.
+                this.answer.set(None);
+                *this.is_repeated = false;
+                let failed = this.stacks.failed(&rescue, answer, *this.sent);
+                *this.failed = Some(Box::new(failed));
+                *this.second = Some(this.stacks.send_to_old(kept.clone(), pending));
                 *this.sent = Instant::now();
                 continue;
             }
-            let answer = ready!(answer);
-            let pending = this.pending.take().expect(UNFINISHED);
+            let mut answer = ready!(answer);
+            let mut pending = this.pending.take().expect(UNFINISHED);
+            if let Some(failed) = this.failed.take() {
+                answer = this
+                    .stacks
+                    .rescued(*failed, answer, (&mut pending, this.sent));
+            }
             return Poll::Ready(this.stacks.answer(pending, answer, *this.sent));
         }
     }
@@ -176,28 +205,59 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
 // === impl Stacks ===
 
 impl Stacks {
-    fn send_again(self: Arc<Self>, mut request: Request<RequestBody>, pending: &Pending) -> Later {
-        pending.inform(&mut request);
+    /// On a connection of its own.
+    fn send_again(self: Arc<Self>, kept: CompactRequest, pending: &Pending) -> SecondAttempt {
         let primary = pending.primary as usize;
+        let request = pending.prepared(again(kept), &self.clients[primary]);
         Box::pin(async move { self.clients[primary].send_fresh(request).await })
     }
 
-    /// Sends a read to the old stack that the new one did not answer.
-    fn rescue(&self, rescue: Rescue, pending: &mut Pending, answer: Poll<Answered>) -> Later {
-        let health = self.clients[pending.primary as usize].health();
-        match answer {
-            Poll::Ready(Err(error)) => drop(problem(&error, pending.primary, health)),
-            Poll::Pending => health.failed(NoAnswer::Timeout(rescue.timeout), None),
-            Poll::Ready(Ok(_)) => {}
-        }
-        pending.exchange.caller.gauges.served_rescued.add(1);
+    fn send_to_old(&self, kept: CompactRequest, pending: &mut Pending) -> SecondAttempt {
         pending.primary = Stack::Old;
         let client = &self.clients[Stack::Old as usize];
-        let (mut parts, body) = again(rescue.request).into_parts();
-        client.target().prepare(&mut parts);
-        let mut request = Request::from_parts(parts, body);
-        pending.inform(&mut request);
-        Box::pin(client.send(request))
+        Box::pin(client.send(pending.prepared(again(kept), client)))
+    }
+
+    /// The new stack has failed to answer a read.
+    fn failed(&self, rescue: &RescuableRead, answer: Poll<Answered>, sent: Instant) -> FailedRead {
+        let health = self.clients[Stack::New as usize].health();
+        match answer {
+            Poll::Ready(Ok(answer)) => {
+                health.answered();
+                return FailedRead(Some((answer, sent)));
+            }
+            Poll::Ready(Err(error)) => {
+                let _ = problem(&error, Stack::New, health);
+            }
+            Poll::Pending => health.failed(NoAnswer::Timeout(rescue.timeout), None),
+        }
+        FailedRead(None)
+    }
+
+    /// What old says to a read that new has failed. If old fails, too, the caller gets what new said.
+    fn rescued(
+        &self,
+        FailedRead(said): FailedRead,
+        answer: Answered,
+        (pending, sent): (&mut Pending, &mut Instant),
+    ) -> Answered {
+        match (answer, said) {
+            (Err(error), Some((said, then))) => {
+                let health = self.clients[Stack::Old as usize].health();
+                let _ = problem(&error, Stack::Old, health);
+                (pending.primary, *sent) = (Stack::New, then);
+                Ok(said)
+            }
+            (answer, said) => {
+                if answer.is_ok() {
+                    pending.exchange.caller.gauges.served_rescued.add(1);
+                }
+                if let Some((said, _)) = said {
+                    tokio::spawn(read_out(said.into_body()));
+                }
+                answer
+            }
+        }
     }
 
     fn answer(
@@ -218,11 +278,26 @@ impl Stacks {
         };
         let answer = answer.inspect(|_| health.answered());
         let mut answer = answer.unwrap_or_else(Problem::answer);
-        let added = (sent - pending.exchange.received) + answered.elapsed();
+        let added = pending.before + answered.elapsed();
         self.timings.overhead(added);
         pending.exchange.until_end_of(&mut answer);
         answer
     }
+}
+
+/// Reads the rest of an answer that nobody gets, so that its connection can be used again. Gives up on a long or slow one.
+async fn read_out(mut body: PooledBody<RequestBody>) {
+    let mut left = MAX_READ_OUT;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
+                return;
+            };
+            left = rest;
+        }
+    };
+    // Past the time, dropping the body closes its connection.
+    let _ = time::timeout(READ_OUT_TIME, read).await;
 }
 
 /// Whether the stack certainly did not act on the request, or acting twice is the same as once.
@@ -255,22 +330,21 @@ fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-// === impl Rescue ===
+// === impl RescuableRead ===
 
-impl Rescue {
-    /// `None` if the request may not be sent to another stack, or cannot be.
+impl RescuableRead {
+    /// `None` if the read may not be sent to another stack, or cannot be.
     fn of(call: &Call) -> Option<Box<Self>> {
         let rescue = &call.live.serve.rescue;
-        if !rescue.enabled || call.primary == Stack::Old || !call.is_read {
-            return None;
-        }
-        let request = replayable(&call.request, true)?;
-        let timer = Box::pin(time::sleep(rescue.timeout));
-        Some(Box::new(Self {
-            request,
-            timeout: rescue.timeout,
-            timer,
-        }))
+        let is_whole = call.request.body().is_end_stream();
+        let may_be = rescue.enabled && call.is_read && is_whole && call.primary == Stack::New;
+        // Who asks for a stack wants to see what that says.
+        (may_be && call.asked.stack.is_none()).then(|| {
+            Box::new(Self {
+                timeout: rescue.timeout,
+                timer: Box::pin(time::sleep(rescue.timeout)),
+            })
+        })
     }
 
     /// Whether the new stack has failed.
@@ -308,8 +382,25 @@ impl Pending {
             upgrade: call.upgrade,
             handle,
             primary: call.primary,
+            before: Duration::ZERO,
         };
         (Request::from_parts(parts, body), pending)
+    }
+
+    /// A kept request, adapted to the stack.
+    fn prepared(
+        &self,
+        request: Request<RequestBody>,
+        client: &Client<RequestBody>,
+    ) -> Request<RequestBody> {
+        let (mut parts, body) = request.into_parts();
+        client.target().prepare(&mut parts);
+        if let Some(upgrade) = &self.upgrade {
+            ask_for_upgrade(&mut parts, upgrade);
+        }
+        let mut request = Request::from_parts(parts, body);
+        self.inform(&mut request);
+        request
     }
 
     /// Passes on the primary's informational answers. An HTTP/1.0 caller would not understand them.

@@ -88,7 +88,12 @@ impl Sampler {
         if let (Some(line), Some(named)) = (&mut call.exchange.line, &named) {
             line.route = Some(named.route.name().clone());
         }
-        if declared == Declared::Read && call.upgrade.is_none() {
+        let is_read = match declared {
+            Declared::Read => true,
+            Declared::ByBody => call.live.reads.is_read_by_head(&head(&call.request)),
+            Declared::NotRead => false,
+        };
+        if is_read && call.upgrade.is_none() {
             call.is_read = true;
             self.choose_primary(call, named.as_ref());
         }

@@ -70,14 +70,13 @@ impl Capture {
         }))
     }
 
-    /// A stack's answer to what was sent to it then has begun. Ends the check if there is nothing to compare.
+    /// The answer to what was `sent` then has begun. Ends the check if there is nothing to compare.
     pub(crate) fn answered(
         mut self: Box<Self>,
         status: StatusCode,
         headers: &HeaderMap,
-        (stack, sent): (Stack, Instant),
+        sent: Instant,
     ) -> Option<Box<AnswerCapture>> {
-        self.meta.ticket.answered_by(stack);
         if status == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(headers) {
             self.meta.not_compared(Reason::Streaming);
             return None;
@@ -97,6 +96,11 @@ impl Capture {
             },
             sent,
         }))
+    }
+
+    /// The stack that was to answer.
+    pub(crate) fn primary(&self) -> Stack {
+        self.meta.ticket.primary()
     }
 
     /// The primary is at fault, unless the process ends.

@@ -118,6 +118,17 @@ impl Reads {
         declared
     }
 
+    /// Whether a request is a read for the one stack that answers it. That its body may ask for another method matters only
+    /// where it is sent a second time.
+    pub(crate) fn is_read_by_head(&self, head: &Head<'_>) -> bool {
+        let is_stream = self.streams.contains(head.path);
+        self.declarations
+            .iter()
+            .filter(|declaration| declaration.calls.is_none() || !is_stream)
+            .filter(|declaration| !declaration.is_graphql && declaration.selector.json.is_empty())
+            .any(|declaration| declaration.classify(head) != Declared::NotRead)
+    }
+
     /// Whether a whole request is a read.
     pub(crate) fn admits(&self, head: &Head<'_>, body: &[u8]) -> bool {
         match self.classify(head) {

@@ -48,7 +48,7 @@ pub(super) struct GuardedClient {
     /// The control instance is one of the old stack.
     stack: Stack,
     breaker: Mutex<Breaker>,
-    budget: Bucket,
+    budget: Arc<Bucket>,
     watched: BreakerGauge,
 }
 
@@ -79,16 +79,21 @@ impl GuardedClients {
         control: Option<Client<Full<Bytes>>>,
         gauges: &Gauges,
     ) -> Self {
-        let by_stack = |gauge: BreakerGauge| {
+        // One for both roles of a stack.
+        let budgets: [Arc<Bucket>; 2] = Default::default();
+        let by_stack = |gauge: fn(Gauges) -> BreakerGauge| {
             [(&old, Stack::Old), (&new, Stack::New)].map(|(client, stack)| {
-                Arc::new(GuardedClient::new(client.clone(), stack, gauge.clone()))
+                Arc::new(GuardedClient {
+                    budget: budgets[stack as usize].clone(),
+                    ..GuardedClient::new(client.clone(), stack, gauge(gauges.clone()))
+                })
             })
         };
         let gauge = BreakerGauge::Control(gauges.clone());
         let control = control.map(|client| GuardedClient::new(client, Stack::Old, gauge));
         Self {
-            shadow: by_stack(BreakerGauge::Shadow(gauges.clone())),
-            primary: by_stack(BreakerGauge::Primary(gauges.clone())),
+            shadow: by_stack(BreakerGauge::Shadow),
+            primary: by_stack(BreakerGauge::Primary),
             control: control.map(Arc::new),
             rechecks: Bucket::default(),
         }
@@ -144,7 +149,7 @@ impl GuardedClient {
             client,
             stack,
             breaker: Mutex::new(Breaker::new()),
-            budget: Bucket::default(),
+            budget: Arc::default(),
             watched,
         }
     }
@@ -192,8 +197,8 @@ impl GuardedClient {
 
     fn pass(&self, now: Instant, settings: &Settings) -> Option<Pass> {
         let mut breaker = self.lock();
-        // Set it again here: which stack is the shadow, and so which breaker counts, may have changed.
-        self.watched.set_open(breaker.is_open());
+        // Set it again here: the stack may have been no shadow for a while.
+        self.watched.set_open(self.stack, breaker.is_open());
         breaker.admit(now, &settings.of(self.stack).breaker)
     }
 
@@ -205,7 +210,7 @@ impl GuardedClient {
         if was_open == is_open {
             return;
         }
-        self.watched.set_open(is_open);
+        self.watched.set_open(self.stack, is_open);
         drop(breaker);
         let health = self.client.health();
         let (stack, url) = (health.name(), health.url());
@@ -225,9 +230,9 @@ impl GuardedClient {
 // === impl BreakerGauge ===
 
 impl BreakerGauge {
-    fn set_open(&self, is_open: bool) {
+    fn set_open(&self, stack: Stack, is_open: bool) {
         match self {
-            Self::Shadow(gauges) => gauges.breaker_open.set(is_open),
+            Self::Shadow(gauges) => gauges.shadow_open[stack as usize].set(is_open),
             Self::Control(gauges) => gauges.control_open.set(is_open),
             Self::Primary(gauges) => gauges.primary_open.set(is_open),
         }

@@ -82,7 +82,8 @@ impl Rereader {
         let context = self.0.upgrade().ok_or(RereadError::Ending)?;
         let settings = context.handles.settings.get();
         let wait = context.clients.book(&settings, patience);
-        time::sleep(wait.ok_or(RereadError::OverBudget)?).await;
+        let wait = wait.ok_or(RereadError::OverBudget)?;
+        time::sleep(wait).await;
         let span = start_span(&asked.request, &settings);
         let reader = DualReader {
             context: &context,
@@ -91,13 +92,14 @@ impl Rereader {
             span: &span,
         };
         let [old, new] = context.clients.again(asked.primary, Instance::Own);
+        let left = patience.saturating_sub(wait);
         let granted = async |client: &Arc<GuardedClient>| {
-            let permit = client.admit_within(patience, &settings).await;
+            let permit = client.admit_within(left, &settings).await;
             permit
                 .map(StackAccess::Granted)
                 .map_err(RereadError::Refused)
         };
-        let accesses = [granted(old).await?, granted(new).await?];
+        let accesses = tokio::try_join!(granted(old), granted(new))?.into();
         let nothing = Bytes::new();
         let read = reader.both(accesses, [&nothing; 2], &mut asked.held).await;
         let [old, new] = read?.map(|reading| reading.answer);

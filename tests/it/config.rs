@@ -206,7 +206,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "serve: {new: 5}",
-        "8: serve.by: a percent between 0 and 100 needs one of header:NAME, cookie:NAME, trace, chance",
+        "8: serve.by: a percent between 0 and 100 needs chance, header:NAME, cookie:NAME or trace",
     ),
     (
         "serve: {by: user}",

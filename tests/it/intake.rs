@@ -73,6 +73,7 @@ impl Intake {
                 max_per_second: 1_000_000.into(),
                 ..Sampling::default()
             },
+            serve_header: Some(http::HeaderName::from_static("x-serve")),
             capture: Capture::default(),
             comparing: Arc::default(),
         });

@@ -1,7 +1,7 @@
 //! Whether the process can do its work, and what impairs it.
 
 use crate::{
-    admin::documents::{ProcessHealth, Role, StackHealth},
+    admin::documents::{ProcessHealth, StackHealth},
     http_client::{Health, Target, dial},
     ledger::{Bound, Gauges, Signal},
     serve::Serve,
@@ -67,16 +67,20 @@ impl Readiness {
     }
 
     /// Opens connections to the primary, without sending anything, until one succeeds.
-    pub async fn reach(self, primary: Stack, target: Arc<Target>) {
-        let health = &self.stacks[primary as usize];
-        while let Err(error) = dial(&target).await {
+    /// `primary` is asked at each attempt; the targets are by stack, old first.
+    pub async fn reach(self, primary: impl Fn() -> Stack, targets: [Arc<Target>; 2]) {
+        loop {
+            let stack = primary() as usize;
+            let health = &self.stacks[stack];
+            let Err(error) = dial(&targets[stack]).await else {
+                health.reached();
+                return self.is_primary_reached.store(true, Ordering::Relaxed);
+            };
             if let Some(why) = error.why() {
                 health.failed(why, std::error::Error::source(&error));
             }
             time::sleep(PAUSE).await;
         }
-        health.reached();
-        self.is_primary_reached.store(true, Ordering::Relaxed);
     }
 
     /// From now on not ready, because the process is ending.
@@ -92,7 +96,7 @@ impl Readiness {
         let stacks = [Stack::Old, Stack::New].map(state);
         ProcessHealth {
             missing: self.missing(&stacks[primary as usize]),
-            impaired: self.impaired(&stacks),
+            impaired: self.impaired(primary, &stacks),
             notes: self.notes(),
             stacks: stacks.into(),
         }
@@ -130,10 +134,10 @@ impl Readiness {
     }
 
     /// Faults that do not stop the process from working.
-    fn impaired(&self, stacks: &[StackHealth]) -> Vec<String> {
+    fn impaired(&self, primary: Stack, stacks: &[StackHealth]) -> Vec<String> {
         let is_reached = self.is_primary_reached.load(Ordering::Relaxed);
         // What is missing names the primary until then.
-        let named_here = |stack: &&StackHealth| is_reached || stack.role == Role::Shadow;
+        let named_here = |stack: &&StackHealth| is_reached || stack.stack != primary;
         let stacks = stacks.iter().filter(named_here);
         let mut impaired: Vec<_> = stacks.filter_map(StackHealth::trouble).collect();
         if let Some(control) = &self.control
@@ -144,7 +148,7 @@ impl Readiness {
                 "the control instance at {url} does not answer: {cause}"
             ));
         }
-        if self.gauges.breaker_open.get() > 0 {
+        if self.gauges.is_breaker_open() {
             impaired.push("the shadow's circuit breaker is open".to_owned());
         }
         if self.gauges.control_open.get() > 0 {

@@ -50,7 +50,7 @@ impl VerdictSource {
             required: required(&config),
             expired_rules: expired(&config),
             activity: match activity(&config) {
-                Activity::Sampling if self.gauges.breaker_open.get() > 0 => Activity::BreakerOpen,
+                Activity::Sampling if self.gauges.is_breaker_open() => Activity::BreakerOpen,
                 activity => activity,
             },
             is_by_key: config.settings.sample.by != By::Chance,

@@ -228,11 +228,19 @@ fn sampling(look: &Look) -> String {
         Some(value) => value.to_string(),
         None => "?".to_owned(),
     };
-    let serving = match setting("serve.new").as_str() {
-        "0" => "serving from old".to_owned(),
-        "100" => "serving from new".to_owned(),
-        percent => format!("serving {percent} % of the reads from new"),
+    let percent = settings.get("serve.new");
+    let mut serving = match percent.and_then(|percent| percent.value.as_f64()) {
+        Some(0.0) => "serving from old".to_owned(),
+        Some(100.0) => "serving from new".to_owned(),
+        Some(percent) => format!("serving {percent} % of the reads from new"),
+        None => "serving from ?".to_owned(),
     };
+    if !matches!(setting("serve.routes").as_str(), "{}" | "?") {
+        serving += ", some routes by their own percent";
+    }
+    if setting("serve.writes") == "new" {
+        serving += ", writes from new";
+    }
     if setting("paused") == "true" {
         return format!("{serving}; PAUSED: nothing is sampled");
     }

@@ -174,7 +174,7 @@ const GAUGES: &[Family<u64>] = &[
         "twinread.breaker.open",
         "",
         "1 while the circuit breaker keeps requests from the shadow",
-        |sources| alone(sources.gauges.breaker_open.get()),
+        |sources| alone(sources.gauges.is_breaker_open().into()),
     ),
     Family::of(
         "twinread.store.failing",
@@ -254,7 +254,7 @@ const MEASURES: &[Family<f64>] = &[
     Family::of(
         "twinread.serve.new",
         "1",
-        "Share of the reads that the new stack is to answer",
+        "serve.new as a share from 0 to 1, without the percents of routes",
         |sources| alone(sources.gauges.serve_new.get() as f64 / 10_000.0),
     ),
     Family::of(

@@ -16,7 +16,6 @@ use crate::{
         capture::{AnswerCapture, Capture},
     },
     sample::Declared,
-    stack::Stack,
 };
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, request};
@@ -233,7 +232,7 @@ impl Exchange {
         let marks = Marks::of(&fields);
         hop::strip_answer(status, &mut fields, marks);
         fields.remove(SERVICE_TIME);
-        let Some(capture) = capture.answered(status, &fields, (Stack::Old, shown.received)) else {
+        let Some(capture) = capture.answered(status, &fields, shown.received) else {
             return Ok(Next::Close);
         };
         self.stage = Stage::Answer(capture, body);

@@ -135,7 +135,10 @@ impl Running {
         let readiness = state.readiness.clone();
         // The backlog of its own listener takes the connection.
         readiness
-            .reach(stack::Stack::Old, Arc::new(target(addr)))
+            .reach(
+                || stack::Stack::Old,
+                [addr; 2].map(|addr| Arc::new(target(addr))),
+            )
             .await;
         let (signal, watch) = drain::channel();
         Self {

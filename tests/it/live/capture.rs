@@ -28,7 +28,7 @@ fn not_compared(reason: Reason) -> Outcome {
     Outcome::NotCompared(reason)
 }
 
-fn reads(text: &str) -> Arc<Reads> {
+pub(super) fn reads(text: &str) -> Arc<Reads> {
     let file = Arc::from("f");
     let node = Node::parse(&file, text).unwrap();
     Arc::new(Reads::read(&Cursor::root(&file, &node)).unwrap())

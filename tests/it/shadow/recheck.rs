@@ -392,9 +392,8 @@ async fn stack_failing_rechecks_leaves_it_unconfirmed_and_is_spared() {
         assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
         assert_eq!(old.requests().len(), asked);
     }
-    assert_eq!(
-        shadow.gauges.breaker_open.get(),
-        0,
+    assert!(
+        !shadow.gauges.is_breaker_open(),
         "that of the primary is not the shadow's"
     );
 }
@@ -416,9 +415,49 @@ async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
     new.becomes(Reply::Close(String::new()));
     shadow.settle().await;
     assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 1)]);
-    assert_eq!(shadow.gauges.breaker_open.get(), 1);
+    assert!(shadow.gauges.is_breaker_open());
     let refused = shadow.check(&Read::new()).await;
     assert_eq!(refused, not_compared(Reason::BreakerOpen));
+}
+
+/// Between 0 and 100 % each stack is the shadow of some reads.
+#[tokio::test]
+async fn a_breaker_stays_open_while_the_other_stack_is_replayed_to() {
+    let (old, new) = pair(json(EQUAL), Reply::Close(String::new()));
+    let mut settings = after(&[1]);
+    settings.new.breaker = Limits {
+        failures: NonZeroU32::new(1).unwrap(),
+        cool_down: Duration::from_secs(3_600),
+    };
+    let shadow = comparing((&old, &new, None), settings).await;
+    shadow.check(&Read::new()).await;
+    assert!(shadow.gauges.is_breaker_open());
+    let answered_by_new = Read {
+        primary: stack::Stack::New,
+        answer: EQUAL,
+        ..Read::new()
+    };
+    let outcome = shadow.check(&answered_by_new).await;
+    assert!(matches!(outcome, Outcome::Match(_)), "{outcome:?}");
+    assert!(shadow.gauges.is_breaker_open());
+}
+
+#[tokio::test]
+async fn a_stack_has_one_budget_for_both_roles() {
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
+    let mut settings = after(&[1]);
+    settings.old.max_per_second = 1.into();
+    let shadow = comparing((&old, &new, None), settings).await;
+    let answered_by_new = Read {
+        primary: stack::Stack::New,
+        answer: EQUAL,
+        ..Read::new()
+    };
+    shadow.check(&answered_by_new).await;
+    new.becomes(json(STALE));
+    // A difference is read again on both, and old has had its request.
+    assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+    assert_eq!(old.requests().len(), 1);
 }
 
 #[tokio::test]
