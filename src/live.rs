@@ -17,6 +17,7 @@ mod http2;
 mod listener;
 mod problem;
 mod proxies;
+mod rescue;
 mod retry;
 mod sample;
 mod settings;

@@ -10,36 +10,32 @@ use super::{
         expect_continue::{BodyGate, GateHandle},
         informational, upgrade,
     },
-    problem::Problem,
+    problem::{self, Problem},
+    rescue::{Answered, FailedRead, RescuableRead, read_out},
     retry::{again, replayable},
 };
 use crate::{
     heads::hop::{self, Ambiguous, Mark, Marks},
-    http_client::{Client, Error, Health, NoAnswer, PooledBody},
+    http_client::{Client, Error, NoAnswer, PooledBody},
     ledger::timings::Timings,
     pipeline::CompactRequest,
     stack::Stack,
 };
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
     request::Parts,
 };
 use http_body::Body;
-use http_body_util::BodyExt as _;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use std::{
-    error::Error as StdError,
     future::Future,
-    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
-use tokio::time::{self, Sleep};
 
 /// Forwards requests to the serving stack.
 #[derive(Clone, Debug)]
@@ -65,16 +61,6 @@ struct Pending {
     before: Duration,
 }
 
-/// A read that the old stack answers if the new one does not.
-#[derive(Debug)]
-struct RescuableRead {
-    timeout: Duration,
-    timer: Pin<Box<Sleep>>,
-}
-
-/// What the new stack said to a read that it failed, and when that was sent to it. `None` if nothing came.
-struct FailedRead(Option<(Response<PooledBody<RequestBody>>, Instant)>);
-
 /// Why an answer of the primary does not reach the caller.
 #[derive(Debug, thiserror::Error)]
 enum Rejected {
@@ -89,7 +75,6 @@ enum Rejected {
 
 /// Resolves to the answer for the caller.
 pub(super) type Forwarding = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
-type Answered = Result<Response<PooledBody<RequestBody>>, Error>;
 type SecondAttempt = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 pin_project! {
@@ -108,12 +93,6 @@ pin_project! {
         sent: Instant,
     }
 }
-
-/// Bytes of an answer to read for nobody.
-const MAX_READ_OUT: usize = 64 << 10;
-
-/// How long that may take.
-const READ_OUT_TIME: Duration = Duration::from_secs(1);
 
 const UNFINISHED: &str = "a future must not be polled after its end";
 
@@ -184,7 +163,8 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
                 // Cancels what the new stack has begun.
                 this.answer.set(None);
                 *this.is_repeated = false;
-                let failed = this.stacks.failed(&rescue, answer, *this.sent);
+                let health = this.stacks.clients[Stack::New as usize].health();
+                let failed = FailedRead::new(&rescue, health, answer, *this.sent);
                 *this.failed = Some(Box::new(failed));
                 *this.second = Some(this.stacks.send_to_old(kept.clone(), pending));
                 *this.sent = Instant::now();
@@ -218,22 +198,6 @@ impl Stacks {
         Box::pin(client.send(pending.prepared(again(kept), client)))
     }
 
-    /// The new stack has failed to answer a read.
-    fn failed(&self, rescue: &RescuableRead, answer: Poll<Answered>, sent: Instant) -> FailedRead {
-        let health = self.clients[Stack::New as usize].health();
-        match answer {
-            Poll::Ready(Ok(answer)) => {
-                health.answered();
-                return FailedRead(Some((answer, sent)));
-            }
-            Poll::Ready(Err(error)) => {
-                let _ = problem(&error, Stack::New, health);
-            }
-            Poll::Pending => health.failed(NoAnswer::Timeout(rescue.timeout), None),
-        }
-        FailedRead(None)
-    }
-
     /// What old says to a read that new has failed. If old fails, too, the caller gets what new said.
     fn rescued(
         &self,
@@ -244,7 +208,7 @@ impl Stacks {
         match (answer, said) {
             (Err(error), Some((said, then))) => {
                 let health = self.clients[Stack::Old as usize].health();
-                let _ = problem(&error, Stack::Old, health);
+                let _ = problem::of(&error, Stack::Old, health);
                 (pending.primary, *sent) = (Stack::New, then);
                 Ok(said)
             }
@@ -274,7 +238,7 @@ impl Stacks {
                 health.failed(NoAnswer::Protocol, Some(&rejected));
                 Problem::NoAnswer(primary, NoAnswer::Protocol)
             }),
-            Err(error) => Err(problem(&error, primary, health)),
+            Err(error) => Err(problem::of(&error, primary, health)),
         };
         let answer = answer.inspect(|_| health.answered());
         let mut answer = answer.unwrap_or_else(Problem::answer);
@@ -285,76 +249,9 @@ impl Stacks {
     }
 }
 
-/// Reads the rest of an answer that nobody gets, so that its connection can be used again. Gives up on a long or slow one.
-async fn read_out(mut body: PooledBody<RequestBody>) {
-    let mut left = MAX_READ_OUT;
-    let read = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
-                return;
-            };
-            left = rest;
-        }
-    };
-    // Past the time, dropping the body closes its connection.
-    let _ = time::timeout(READ_OUT_TIME, read).await;
-}
-
 /// Whether the stack certainly did not act on the request, or acting twice is the same as once.
 fn may_repeat(error: &Error, method: &Method) -> bool {
     error.is_refused() || (error.is_stale() && method.is_idempotent())
-}
-
-/// Why there is no answer. Reports it if the stack is at fault.
-fn problem(error: &Error, primary: Stack, health: &Health) -> Problem {
-    let Some(why) = error.why() else {
-        return match error {
-            Error::RequestBody(error) if is_timeout(&**error) => Problem::BodyTimeout,
-            _ => Problem::BadRequest,
-        };
-    };
-    health.failed(why, error.source());
-    Problem::NoAnswer(primary, why)
-}
-
-/// Whether one of its causes is a timeout.
-fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let error_of_io = error.downcast_ref::<io::Error>();
-        if error_of_io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-// === impl RescuableRead ===
-
-impl RescuableRead {
-    /// `None` if the read may not be sent to another stack, or cannot be.
-    fn of(call: &Call) -> Option<Box<Self>> {
-        let rescue = &call.live.serve.rescue;
-        let is_whole = call.request.body().is_end_stream();
-        let may_be = rescue.enabled && call.is_read && is_whole && call.primary == Stack::New;
-        // Who asks for a stack wants to see what that says.
-        (may_be && call.asked.stack.is_none()).then(|| {
-            Box::new(Self {
-                timeout: rescue.timeout,
-                timer: Box::pin(time::sleep(rescue.timeout)),
-            })
-        })
-    }
-
-    /// Whether the new stack has failed.
-    fn is_due(&mut self, answer: &Poll<Answered>, cx: &mut Context<'_>) -> bool {
-        match answer {
-            Poll::Ready(Ok(answer)) => matches!(answer.status().as_u16(), 502..=504),
-            Poll::Ready(Err(error)) => error.why().is_some(),
-            Poll::Pending => self.timer.as_mut().poll(cx).is_ready(),
-        }
-    }
 }
 
 // === impl Pending ===
