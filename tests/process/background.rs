@@ -653,7 +653,7 @@ fn reads_are_recorded_and_replayed_against_the_recorded_answers() {
         id = id % 9 + 1;
         caller.get(&format!("/items/{id}"));
         fs::read_to_string(&out)
-            .is_ok_and(|text| text.lines().count() >= 5)
+            .is_ok_and(|text| text.lines().count() >= 5 && text.contains("/items/3"))
             .then_some(())
     });
     // One at a time.
