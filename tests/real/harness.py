@@ -334,6 +334,27 @@ class Sidecar(Process):
 
 
 @contextlib.contextmanager
+def nginx_and_caddy(tools, name, nginx, caddyfile):
+    """Real nginx as old and real Caddy as new, by their configurations. Yields both ports, and a function that writes a file.
+
+    `SCRATCH`, `OLD` and `NEW` are replaced in the files.
+    """
+    old, new = free_port(), free_port()
+
+    def configured(file, text):
+        path = tools.scratch / file
+        path.write_text(text.replace("SCRATCH", str(tools.scratch)).replace("OLD", str(old)).replace("NEW", str(new)))
+        return path
+
+    of_old = ["nginx", "-c", configured(f"nginx-{name}.conf", nginx), "-e", "stderr"]
+    of_new = [tools.venv / "caddy", "run", "--adapter", "caddyfile", "--config", configured(f"Caddyfile-{name}", caddyfile)]
+    with Process(tools, f"nginx-{name}", of_old) as old_stack, Process(tools, f"caddy-{name}", of_new) as new_stack:
+        old_stack.wait_for_port(old)
+        new_stack.wait_for_port(new)
+        yield old, new, configured
+
+
+@contextlib.contextmanager
 def prometheus_of(tools, name, scraped):
     """The port of a real Prometheus with our alerts; `scraped` has the admin port of each instance."""
     port, file = free_port(), tools.scratch / f"{name}.yml"

@@ -9,7 +9,7 @@ import pathlib
 import socket
 import subprocess
 
-from harness import LOCALHOST, Process, Sidecar, call, free_port, wait_for
+from harness import LOCALHOST, Sidecar, call, nginx_and_caddy, wait_for
 
 NGINX = """
 daemon off;
@@ -90,20 +90,10 @@ await browser.close();
 
 
 def run(checks, tools, twinread, is_all):
-    old, new, scratch = free_port(), free_port(), tools.scratch
+    scratch = tools.scratch
     for name in ("nginx-access.log", "caddy-access.log"):
         (scratch / name).unlink(missing_ok=True)
-
-    def configured(name, text):
-        file = scratch / name
-        file.write_text(text.replace("SCRATCH", str(scratch)).replace("OLD", str(old)).replace("NEW", str(new)))
-        return file
-
-    nginx = ["nginx", "-c", configured("nginx-replay.conf", NGINX), "-e", "stderr"]
-    caddy = [tools.venv / "caddy", "run", "--adapter", "caddyfile", "--config", configured("Caddyfile-replay", CADDY)]
-    with Process(tools, "nginx-replay", nginx) as of_old, Process(tools, "caddy-replay", caddy) as of_new:
-        of_old.wait_for_port(old)
-        of_new.wait_for_port(new)
+    with nginx_and_caddy(tools, "replay", NGINX, CADDY) as (old, new, configured):
         configuration = CONFIGURATION.replace("OLD", str(old)).replace("NEW", str(new))
         file = configured("replay.yaml", configuration.replace("LISTEN", f"{LOCALHOST}:0").replace("ADMIN", f"{LOCALHOST}:0"))
 

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 
-from harness import LOCALHOST, Process, Sidecar, call, free_port
+from harness import LOCALHOST, Sidecar, call, nginx_and_caddy
 
 STEPS = (0, 1, 5, 25, 50, 100, 50, 25, 5, 1, 0)
 CALLERS = 64
@@ -69,25 +69,14 @@ RULES = "rules: [{id: who, why: each says who it is, at: header.x-stack, do: ign
 
 
 def run(checks, tools, twinread, is_all):
-    old, new, scratch = free_port(), free_port(), tools.scratch
-
-    def configured(name, text):
-        file = scratch / name
-        file.write_text(text.replace("SCRATCH", str(scratch)).replace("OLD", str(old)).replace("NEW", str(new)))
-        return file
-
-    nginx = ["nginx", "-c", configured("nginx-switch.conf", NGINX), "-e", "stderr"]
-    caddy = [tools.venv / "caddy", "run", "--adapter", "caddyfile", "--config", configured("Caddyfile-switch", CADDY)]
-    configuration = configured("switch.yaml", CONFIGURATION).read_text().replace("RULES", str(configured("switch-rules.yaml", RULES)))
-    with (
-        Process(tools, "nginx-switch", nginx) as of_old,
-        Process(tools, "caddy-switch", caddy) as of_new,
-        Sidecar(tools, twinread, "switch-a", configuration) as one,
-        Sidecar(tools, twinread, "switch-b", configuration) as other,
-    ):
-        of_old.wait_for_port(old)
-        of_new.wait_for_port(new)
-        check(checks, (one, other), 60 if is_all else 16)
+    with nginx_and_caddy(tools, "switch", NGINX, CADDY) as (_, _, configured):
+        rules = str(configured("switch-rules.yaml", RULES))
+        configuration = configured("switch.yaml", CONFIGURATION).read_text().replace("RULES", rules)
+        with (
+            Sidecar(tools, twinread, "switch-a", configuration) as one,
+            Sidecar(tools, twinread, "switch-b", configuration) as other,
+        ):
+            check(checks, (one, other), 60 if is_all else 16)
 
 
 class Load:
@@ -174,8 +163,8 @@ def check(checks, sidecars, seconds):
     }
     checks.equal("each key is at its side, on both sidecars", wrong, {})
     for percent in sorted(set(STEPS)):
-        seen = {key for (_, step), key in load.sides if step == percent}
-        share = sum(is_in(key, percent) for key in seen) / len(seen)
+        seen = {key: sides for ((_, step), key), sides in load.sides.items() if step == percent}
+        share = sum(sides == {"new"} for sides in seen.values()) / len(seen)
         error = 5 * (percent / 100 * (1 - percent / 100) / len(seen)) ** 0.5
         checks.that(f"{percent} %: share of {len(seen)} keys", abs(share - percent / 100) <= error, share)
     check_checks(checks, sidecars, recorded)
