@@ -32,7 +32,7 @@ use twinread::{
 };
 
 const GET: &str = "GET /users/7?x=%20 HTTP/1.1\r\nHost: shop-shadow:8080\r\nX-Kept: 1\r\n\
-                   Connection: x-mine\r\nX-Mine: 1\r\nX-Twinread-Sample: 1\r\n\r\n";
+                   Connection: x-mine\r\nX-Mine: 1\r\nX-Twinread-Sample: 1\r\nX-Serve: new\r\n\r\n";
 const ANSWER: &str = "HTTP/1.1 204 No Content\r\n";
 
 /// The intake on its own port, with its other ends accessible to the test.
